@@ -1,0 +1,401 @@
+//! Episodes: one entry of state for each trouble that is going on.
+//!
+//! What a close says depends only on the entry and its deadline, so an idle partition's
+//! timer and the next record's arrival write the same.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::alert::{Alert, Cause, MAX_EVENT_IDS, Origin, State};
+use crate::event::{Kind, Millis};
+use crate::finding::{Action, Confidence, Family, Severity};
+use crate::state::codec::{Pack, Unpack};
+use crate::state::{Key, Staged, owner};
+
+/// How signs fold, and how many episodes there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Folding {
+    /// Open episodes of a partition; with more, the one that would close first closes early.
+    pub episodes: usize,
+    /// An update comes this long after the opening at the earliest; the wait then doubles.
+    pub first_update_ms: i64,
+    /// The wait doubles up to this.
+    pub last_update_ms: i64,
+    /// An episode closes when nothing has happened for so long.
+    pub idle_ms: i64,
+}
+
+impl Default for Folding {
+    fn default() -> Self {
+        Self {
+            episodes: 10_000,
+            first_update_ms: 60_000,
+            last_update_ms: 3_600_000,
+            idle_ms: 900_000,
+        }
+    }
+}
+
+/// One sign of trouble, as it would be told if it were the first.
+#[derive(Clone, Debug)]
+pub struct Sign<'a> {
+    /// Tenant, or empty.
+    pub tenant: &'a str,
+    /// Agent; empty folds the whole partition's signs into one.
+    pub agent: &'a str,
+    /// The agent to name where `agent` is empty.
+    pub example: &'a str,
+    /// Class of agent.
+    pub agent_type: Option<&'a str>,
+    /// The conversation.
+    pub session: Option<&'a str>,
+    /// Whom the agent serves.
+    pub user: Option<&'a str>,
+    /// Kind of the event.
+    pub kind: Kind,
+    /// Its tool.
+    pub tool: Option<&'a str>,
+    /// Its id.
+    pub event_id: &'a str,
+    /// What is done.
+    pub action: Action,
+    /// Whether it is done.
+    pub enforced: bool,
+    /// Kind of trouble.
+    pub family: Family,
+    /// What was seen, dotted.
+    pub signal: &'a str,
+    /// The rule that saw it.
+    pub rule: &'a str,
+    /// What it may cost.
+    pub severity: Severity,
+    /// How sure.
+    pub confidence: Confidence,
+    /// One sentence.
+    pub message: &'a str,
+    /// Keyed fingerprint of a secret, hexadecimal.
+    pub fingerprint: Option<String>,
+}
+
+/// An episode as state keeps it.
+#[derive(Clone, Debug, PartialEq)]
+struct Episode {
+    /// As last told, with the ids of events since.
+    alert: Alert,
+    /// When it was last told.
+    told: Millis,
+    /// How often it was told: the wait grows with it.
+    times: u32,
+}
+
+/// Counts a sign. Returns what is to be told because of it: nothing, or one alert, after the
+/// closes of episodes that had to make room. `origin` names the alert, should one be told.
+pub fn fold(
+    staged: &mut Staged<'_>,
+    folding: &Folding,
+    sign: &Sign<'_>,
+    origin: Origin,
+    out: &mut Vec<Alert>,
+) {
+    let now = staged.now();
+    let key = key(sign);
+    let deadline = Some(now.plus(folding.idle_ms));
+    let Some(mut episode) = staged.get(&key).and_then(Episode::read) else {
+        while staged.count(owner::EPISODE) >= folding.episodes.max(1) {
+            let Some(closed) = close_oldest(staged) else { break };
+            out.extend(closed);
+        }
+        let alert = opened(sign, origin, now);
+        let mut episode = Episode { alert: alert.clone(), told: now, times: 1 };
+        episode.alert.event_ids.clear();
+        staged.put(key, episode.write(), deadline);
+        out.push(alert);
+        return;
+    };
+    let alert = &mut episode.alert;
+    alert.last = now;
+    alert.count += 1;
+    alert.severity = alert.severity.max(sign.severity);
+    alert.confidence = alert.confidence.max(sign.confidence);
+    alert.enforced |= sign.enforced;
+    if alert.event_ids.len() < MAX_EVENT_IDS {
+        alert.event_ids.push(sign.event_id.to_owned());
+    }
+    let wait = folding
+        .first_update_ms
+        .saturating_mul(1 << (episode.times - 1).min(32))
+        .min(folding.last_update_ms);
+    if now >= episode.told.plus(wait) {
+        let update = Alert {
+            state: State::Update,
+            cause: Cause::Record(origin),
+            time: now,
+            ..alert.clone()
+        };
+        alert.event_ids.clear();
+        episode.told = now;
+        episode.times = episode.times.saturating_add(1);
+        out.push(update);
+    }
+    staged.put(key, episode.write(), deadline);
+}
+
+/// Ends an episode at its deadline. `None` where the entry is not there or not readable.
+pub fn close(staged: &mut Staged<'_>, key: Key, deadline: Millis) -> Option<Alert> {
+    let episode = staged.get(&key).and_then(Episode::read);
+    staged.remove(key);
+    episode.map(|episode| Alert {
+        state: State::Closed,
+        cause: Cause::Timer,
+        time: deadline,
+        ..episode.alert
+    })
+}
+
+/// Ends the episode that would end first, to make room; `None` where there is none. It is
+/// told as ended when it was last seen: its deadline has not come.
+pub fn close_oldest(staged: &mut Staged<'_>) -> Option<Option<Alert>> {
+    let (deadline, key) = staged.first(owner::EPISODE)?;
+    let closed = close(staged, key, deadline);
+    Some(closed.map(|alert| Alert { time: alert.last, ..alert }))
+}
+
+fn opened(sign: &Sign<'_>, origin: Origin, now: Millis) -> Alert {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    Alert {
+        state: State::Open,
+        episode: origin,
+        cause: Cause::Record(origin),
+        time: now,
+        first: now,
+        last: now,
+        count: 1,
+        tenant: sign.tenant.to_owned(),
+        agent: if sign.agent.is_empty() { sign.example } else { sign.agent }.to_owned(),
+        agent_type: own(sign.agent_type),
+        session: own(sign.session),
+        user: own(sign.user),
+        kind: sign.kind,
+        tool: own(sign.tool),
+        action: sign.action,
+        enforced: sign.enforced,
+        family: sign.family,
+        signal: sign.signal.to_owned(),
+        rule: sign.rule.to_owned(),
+        severity: sign.severity,
+        confidence: sign.confidence,
+        message: sign.message.to_owned(),
+        event_ids: vec![sign.event_id.to_owned()],
+        fingerprint: sign.fingerprint.clone(),
+        typical: None,
+        actual: None,
+        score: None,
+    }
+}
+
+fn key(sign: &Sign<'_>) -> Key {
+    let mut hash = Sha256::new();
+    let session = sign.session.unwrap_or_default();
+    for part in [sign.tenant, sign.agent, session, sign.action.name(), sign.family.name()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update([u8::from(sign.session.is_some())]);
+    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
+    Key { owner: owner::EPISODE, id }
+}
+
+const VERSION: u8 = 1;
+
+impl Episode {
+    /// What changes with every sign stands in front in fixed places, so that deltas are small;
+    /// the list of event ids stands at the end.
+    fn write(&self) -> Vec<u8> {
+        let alert = &self.alert;
+        let opt = |n: Option<f64>| n.map(|n| n.to_string());
+        let (typical, actual, score) = (opt(alert.typical), opt(alert.actual), opt(alert.score));
+        Pack::new(VERSION)
+            .millis(alert.last)
+            .millis(self.told)
+            .bytes(&alert.count.to_be_bytes())
+            .bytes(&self.times.to_be_bytes())
+            .bytes(&[alert.severity as u8, alert.confidence as u8, u8::from(alert.enforced)])
+            .millis(alert.first)
+            .bytes(&alert.episode.offset.to_be_bytes())
+            .bytes(&alert.episode.ordinal.to_be_bytes())
+            .text(&alert.tenant)
+            .text(&alert.agent)
+            .maybe(alert.agent_type.as_deref())
+            .maybe(alert.session.as_deref())
+            .maybe(alert.user.as_deref())
+            .text(alert.kind.name())
+            .maybe(alert.tool.as_deref())
+            .text(alert.action.name())
+            .text(alert.family.name())
+            .text(&alert.signal)
+            .text(&alert.rule)
+            .text(&alert.message)
+            .maybe(alert.fingerprint.as_deref())
+            .maybe(typical.as_deref())
+            .maybe(actual.as_deref())
+            .maybe(score.as_deref())
+            .texts(&alert.event_ids)
+            .done()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut from = Unpack::new(VERSION, bytes)?;
+        let (last, told) = (from.millis()?, from.millis()?);
+        let count = u64::from_be_bytes(from.fixed()?);
+        let times = u32::from_be_bytes(from.fixed()?).max(1);
+        let [severity, confidence, enforced] = from.fixed()?;
+        let first = from.millis()?;
+        let episode = Origin {
+            offset: i64::from_be_bytes(from.fixed()?),
+            ordinal: u32::from_be_bytes(from.fixed()?),
+        };
+        let number = |text: Option<String>| match text {
+            None => Some(None),
+            Some(text) => text.parse().ok().map(Some),
+        };
+        let alert = Alert {
+            state: State::Open,
+            episode,
+            cause: Cause::Timer,
+            time: told,
+            first,
+            last,
+            count,
+            severity: *Severity::ALL.get(usize::from(severity))?,
+            confidence: *Confidence::ALL.get(usize::from(confidence))?,
+            enforced: enforced == 1,
+            tenant: from.text()?,
+            agent: from.text()?,
+            agent_type: from.maybe()?,
+            session: from.maybe()?,
+            user: from.maybe()?,
+            kind: Kind::from_name(&from.text()?)?,
+            tool: from.maybe()?,
+            action: Action::from_name(&from.text()?)?,
+            family: Family::from_name(&from.text()?)?,
+            signal: from.text()?,
+            rule: from.text()?,
+            message: from.text()?,
+            fingerprint: from.maybe()?,
+            typical: number(from.maybe()?)?,
+            actual: number(from.maybe()?)?,
+            score: number(from.maybe()?)?,
+            event_ids: from.texts()?,
+        };
+        Some(Self { alert, told, times })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Partition;
+
+    fn sign<'a>(session: &'a str, event_id: &'a str) -> Sign<'a> {
+        Sign {
+            tenant: "",
+            agent: "bot",
+            example: "bot",
+            agent_type: None,
+            session: Some(session),
+            user: Some("u"),
+            kind: Kind::Prompt,
+            tool: None,
+            event_id,
+            action: Action::Block,
+            enforced: true,
+            family: Family::Injection,
+            signal: "injection.override",
+            rule: "injection.override.ignore",
+            severity: Severity::High,
+            confidence: Confidence::Medium,
+            message: "asks to drop earlier instructions",
+            fingerprint: Some("ab".into()),
+        }
+    }
+
+    /// Folds one sign a second for `seconds`, committing after each; returns what was told.
+    fn run(seconds: i64, folding: &Folding) -> (Partition, Vec<Alert>) {
+        let mut partition = Partition::default();
+        let mut told = Vec::new();
+        for second in 0..seconds {
+            let mut staged = Staged::new(&partition);
+            staged.advance(Millis(second * 1000));
+            let id = format!("e{second}");
+            let origin = Origin { offset: second, ordinal: 0 };
+            fold(&mut staged, folding, &sign("s", &id), origin, &mut told);
+            let changes = staged.into_changes();
+            partition.apply(changes);
+        }
+        (partition, told)
+    }
+
+    #[test]
+    fn an_episode_opens_is_told_ever_more_rarely_and_closes_with_the_total() {
+        let folding = Folding::default();
+        let (partition, told) = run(1000, &folding);
+        let times: Vec<i64> = told.iter().map(|alert| alert.time.0 / 1000).collect();
+        assert_eq!(times, [0, 60, 180, 420, 900]);
+        assert_eq!(told[0].state, State::Open);
+        assert_eq!(told[0].event_ids, ["e0"]);
+        assert!(told[1..].iter().all(|alert| alert.state == State::Update));
+        assert_eq!(told[1].count, 61);
+        assert_eq!(told[1].event_ids.len(), MAX_EVENT_IDS);
+        assert_eq!(told[1].event_ids[0], "e1");
+        assert!(told.iter().all(|alert| alert.episode == Origin { offset: 0, ordinal: 0 }));
+
+        let mut staged = Staged::new(&partition);
+        assert_eq!(staged.due(Millis(999_000 + 899_999)), None);
+        let (deadline, key) = staged.due(Millis(999_000 + 900_000)).unwrap();
+        let closed = close(&mut staged, key, deadline).unwrap();
+        assert_eq!((closed.state, closed.count), (State::Closed, 1000));
+        assert_eq!((closed.time, closed.last), (deadline, Millis(999_000)));
+        assert_eq!(closed.fingerprint.as_deref(), Some("ab"));
+        assert_eq!(staged.count(owner::EPISODE), 0);
+    }
+
+    #[test]
+    fn too_many_episodes_close_the_oldest() {
+        let partition = Partition::default();
+        let mut staged = Staged::new(&partition);
+        let folding = Folding { episodes: 2, ..Folding::default() };
+        let mut told = Vec::new();
+        for (at, session) in ["a", "b", "c"].into_iter().enumerate() {
+            staged.advance(Millis(at as i64));
+            let origin = Origin { offset: at as i64, ordinal: 0 };
+            fold(&mut staged, &folding, &sign(session, "e"), origin, &mut told);
+        }
+        let shown: Vec<_> =
+            told.iter().map(|alert| (alert.state, alert.session.as_deref().unwrap())).collect();
+        assert_eq!(
+            shown,
+            [(State::Open, "a"), (State::Open, "b"), (State::Closed, "a"), (State::Open, "c")]
+        );
+        assert_eq!(staged.count(owner::EPISODE), 2);
+    }
+
+    #[test]
+    fn another_action_or_family_is_another_episode() {
+        let partition = Partition::default();
+        let mut staged = Staged::new(&partition);
+        let mut told = Vec::new();
+        let first = sign("s", "e");
+        let signs = [
+            first.clone(),
+            first.clone(),
+            Sign { action: Action::Alert, ..first.clone() },
+            Sign { family: Family::Pii, ..first.clone() },
+            Sign { session: None, ..first.clone() },
+            Sign { tenant: "t", ..first },
+        ];
+        for (ordinal, sign) in signs.iter().enumerate() {
+            let origin = Origin { offset: 0, ordinal: ordinal as u32 };
+            fold(&mut staged, &Folding::default(), sign, origin, &mut told);
+        }
+        assert_eq!(told.len(), 5);
+    }
+}

@@ -1,0 +1,110 @@
+//! What was decided, in a chain that shows any tampering.
+//!
+//! A partition's records are chained: each holds its number `seq` and the SHA-256 of the
+//! value bytes of the one before (`prev`). The head of the chain is staged state, so it is
+//! committed together with the record. Every [`ANCHOR_EVERY`] records the head goes to the
+//! anchors topic, signed, so that cutting the end of a chain, or writing it all anew, shows
+//! too. Records hold no machine clock, no timing of Weir's own and no matched text: the same
+//! input gives the same chain in every run and replay.
+
+mod anchor;
+pub mod record;
+mod verify;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::state::codec::{Pack, Unpack};
+use crate::state::{Key, Partition, Staged, owner};
+
+pub use anchor::{ANCHOR_EVERY, Anchor, Signer};
+pub use verify::{PROBLEMS_MAX, Problem, Report, verify};
+
+/// SHA-256 of one audit record's value.
+pub type Hash = [u8; 32];
+
+const VERSION: u8 = 1;
+
+/// The end of a partition's chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// How many records there are; the next one's `seq`.
+    pub next: u64,
+    /// Hash of the last one; zeros before the first.
+    pub hash: Hash,
+}
+
+impl Head {
+    /// The head in a batch's view of the state.
+    #[must_use]
+    pub fn of(staged: &Staged<'_>) -> Self {
+        staged.get(&key()).and_then(Self::read).unwrap_or_default()
+    }
+
+    /// The committed head, to be compared with the last record of the audit topic.
+    #[must_use]
+    pub fn committed(partition: &Partition) -> Self {
+        partition.get(&key()).and_then(Self::read).unwrap_or_default()
+    }
+
+    /// Whether the last committed record of the audit topic is the one that this head names.
+    #[must_use]
+    pub fn matches(&self, last: Option<&[u8]>) -> bool {
+        match last {
+            None => self.next == 0,
+            Some(record) => self.next > 0 && hash(record) == self.hash,
+        }
+    }
+
+    /// Takes one more record into the chain; returns the new head.
+    #[must_use]
+    pub fn extend(self, staged: &mut Staged<'_>, record: &[u8]) -> Self {
+        let head = Self { next: self.next + 1, hash: hash(record) };
+        let value = Pack::new(VERSION).bytes(&head.next.to_be_bytes()).bytes(&head.hash).done();
+        staged.put(key(), value, None);
+        head
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut from = Unpack::new(VERSION, bytes)?;
+        Some(Self { next: u64::from_be_bytes(from.fixed()?), hash: from.fixed()? })
+    }
+}
+
+fn key() -> Key {
+    Key { owner: owner::AUDIT, id: Vec::new() }
+}
+
+/// The hash by which the next record names this one.
+#[must_use]
+pub fn hash(record: &[u8]) -> Hash {
+    Sha256::digest(record).into()
+}
+
+fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len() * 2);
+    push_hex(&mut out, bytes);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != N * 2 {
+        return None;
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+        *byte = (high? * 16 + low?) as u8;
+    }
+    Some(out)
+}

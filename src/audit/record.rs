@@ -1,0 +1,441 @@
+//! Audit record v1: one JSON object, written by hand because every event has one.
+//!
+//! Field order is fixed, so the same decision always has the same bytes. Tool parameters
+//! are listed by JSON pointer with every finding cut out, whatever policy said of it; keys
+//! that were cut are cut in the pointers too.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::audit::{Head, push_hex};
+use crate::event::{Carrier, Event, Kind, Millis, Place, Segment};
+use crate::finding::{Action, Finding};
+use crate::policy::{Command, Mode, Order, Scope};
+use crate::redact::{Edit, apply};
+
+/// Bytes of tool parameters that a record keeps.
+const PARAMS_BYTES_MAX: usize = 4096;
+/// Reasons that a record lists; it says how many there were.
+const REASONS_MAX: usize = 64;
+/// Links of a delegation chain that a record lists; it says how many there were.
+const DELEGATION_MAX: usize = 32;
+/// Bytes of a JSON pointer that a reason names.
+const POINTER_BYTES_MAX: usize = 512;
+
+/// What every record says, whatever it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// The chain so far; `None` where none is kept (`at_least_once`).
+    pub head: Option<Head>,
+    /// Name of the topic.
+    pub topic: &'a str,
+    /// Partition number.
+    pub partition: i32,
+    /// Offset of the record that it is about, in the events topic or, for an order, in the control topic.
+    pub offset: i64,
+    /// The partition's clock.
+    pub now: Millis,
+    /// Hash of the pack in force.
+    pub pack: &'a str,
+    /// Hash of the policy in force.
+    pub policy: &'a str,
+    /// Control offset in force: the next to be read.
+    pub control: i64,
+    /// W3C trace context.
+    pub trace: Option<&'a str>,
+}
+
+/// One reason, as audit keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Why<'a> {
+    /// What was found.
+    pub finding: &'a Finding,
+    /// What policy says of it.
+    pub action: Action,
+    /// Whether that is carried out.
+    pub mode: Mode,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Result {
+    /// What policy says.
+    pub action: Action,
+    /// Whether it is carried out.
+    pub enforced: bool,
+    /// Enforce or shadow.
+    pub mode: Mode,
+    /// Whether the same record was seen lately.
+    pub repeat: bool,
+}
+
+/// Writes the record of a decision. `edits` cut every finding, sorted by field and start.
+#[must_use]
+pub fn decision<'w>(
+    frame: &Frame<'_>,
+    event: &Event<'_>,
+    result: Result,
+    reasons: impl ExactSizeIterator<Item = Why<'w>>,
+    edits: &[Edit],
+) -> Vec<u8> {
+    let mut out = Json::begin(frame, "decision");
+    out.text("event_id", &event.id);
+    out.number("ts", event.ts.0);
+    out.text("kind", event.kind.name());
+    if !event.tenant.is_empty() {
+        out.text("tenant", &event.tenant);
+    }
+    out.text("agent", &event.agent);
+    out.maybe("agent_type", event.agent_type.as_deref());
+    out.maybe("session", event.session.as_deref());
+    out.maybe("user", event.user.as_deref());
+    if !event.delegation.is_empty() {
+        let chain = event.delegation.iter().take(DELEGATION_MAX);
+        out.list("delegation", chain, |out, who| out.string(who));
+        if event.delegation.len() > DELEGATION_MAX {
+            out.number("delegation_total", event.delegation.len() as i64);
+        }
+    }
+    let keys = cut_keys(event, edits);
+    write_result(&mut out, result);
+    write_reasons(&mut out, Some((event, &keys)), reasons);
+    write_tool(&mut out, event, edits, &keys);
+    write_usage(&mut out, event);
+    out.end()
+}
+
+/// Writes the record of something that could not be read.
+#[must_use]
+pub fn unreadable<'w>(
+    frame: &Frame<'_>,
+    who: [Option<&str>; 3],
+    result: Result,
+    reasons: impl ExactSizeIterator<Item = Why<'w>>,
+) -> Vec<u8> {
+    let mut out = Json::begin(frame, "unreadable");
+    let [id, tenant, agent] = who;
+    out.maybe("event_id", id);
+    out.maybe("tenant", tenant.filter(|tenant| !tenant.is_empty()));
+    out.maybe("agent", agent);
+    write_result(&mut out, result);
+    write_reasons(&mut out, None, reasons);
+    out.end()
+}
+
+/// Writes the record of an order of the control topic.
+#[must_use]
+pub fn order(frame: &Frame<'_>, order: &Order) -> Vec<u8> {
+    let mut out = Json::begin(frame, "control");
+    match &order.command {
+        Command::Kill { on, .. } => out.text("order", if *on { "kill" } else { "resume" }),
+        Command::Mode { mode, .. } => {
+            out.text("order", "mode");
+            out.text("mode", mode.map_or("policy", Mode::name));
+        }
+    }
+    let (kind, parts): (&str, Vec<&str>) = match order.command.scope() {
+        Scope::All => ("all", Vec::new()),
+        Scope::Tenant(tenant) => ("tenant", vec![tenant]),
+        Scope::Type(class) => ("type", vec![class]),
+        Scope::Agent(tenant, agent) => ("agent", vec![tenant, agent]),
+        Scope::Session(tenant, agent, session) => ("session", vec![tenant, agent, session]),
+    };
+    out.text("scope", kind);
+    out.list("of", parts.into_iter(), Json::string);
+    out.text("by", &order.by);
+    out.text("reason", &order.reason);
+    out.end()
+}
+
+fn write_result(out: &mut Json, result: Result) {
+    out.text("action", result.action.name());
+    out.bool("enforced", result.enforced);
+    out.text("mode", result.mode.name());
+    if result.repeat {
+        out.bool("repeat", true);
+    }
+}
+
+fn write_reasons<'w>(
+    out: &mut Json,
+    event: Option<(&Event<'_>, &CutKeys<'_>)>,
+    reasons: impl ExactSizeIterator<Item = Why<'w>>,
+) {
+    let all = reasons.len();
+    out.list("reasons", reasons.take(REASONS_MAX), |out, why| {
+        out.open();
+        out.text("rule", &why.finding.source.rule);
+        out.text("family", why.finding.source.family.name());
+        out.text("type", &why.finding.source.kind);
+        out.text("severity", why.finding.source.severity.name());
+        out.text("confidence", why.finding.confidence.name());
+        out.text("action", why.action.name());
+        out.text("mode", why.mode.name());
+        let field = event.zip(why.finding.field).and_then(|((event, keys), index)| {
+            Some((event, keys, event.fields.get(index as usize)?))
+        });
+        if let Some((event, keys, field)) = field {
+            let path = pointer(event, field.node, keys);
+            let shown = path.get(..path.floor_char_boundary(POINTER_BYTES_MAX));
+            out.text("field", shown.unwrap_or_default());
+            out.number("start", why.finding.span.start as i64);
+            out.number("end", why.finding.span.end as i64);
+            out.text("view", &why.finding.view.0);
+        }
+        out.close();
+    });
+    if all > REASONS_MAX {
+        out.number("reasons_total", all as i64);
+    }
+}
+
+fn write_tool(out: &mut Json, event: &Event<'_>, edits: &[Edit], keys: &CutKeys<'_>) {
+    let Some(tool) = &event.tool else { return };
+    out.key("tool");
+    out.open();
+    out.text("name", &tool.name);
+    out.maybe("call_id", tool.call_id.as_deref());
+    for (name, count) in [("rows", tool.rows), ("bytes", tool.bytes)] {
+        if let Some(count) = count {
+            out.number(name, i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+    if tool.error {
+        out.bool("error", true);
+    }
+    write_params(out, event, edits, keys);
+    out.close();
+}
+
+fn write_params(out: &mut Json, event: &Event<'_>, edits: &[Edit], keys: &CutKeys<'_>) {
+    // Everything that a call says, wherever it stands: a sender may not choose what audit keeps.
+    let params = event.fields.iter().enumerate().filter(|(_, field)| {
+        (event.kind == Kind::ToolCall || field.carrier == Carrier::ToolCall)
+            && field.place != Place::Key
+    });
+    let mut room = PARAMS_BYTES_MAX;
+    let mut cut = false;
+    let mut open = false;
+    for (index, field) in params {
+        if !open {
+            out.key("params");
+            out.open();
+            open = true;
+        }
+        let from = edits.partition_point(|edit| (edit.field as usize) < index);
+        let to = edits.partition_point(|edit| (edit.field as usize) <= index);
+        let text = apply(&field.text, edits.get(from..to).unwrap_or_default());
+        let name = pointer(event, field.node, keys);
+        let Some(left) = room.checked_sub(name.len()) else {
+            cut = true;
+            break;
+        };
+        let shown = text.get(..text.floor_char_boundary(left)).unwrap_or_default();
+        cut |= shown.len() < text.len();
+        room = left - shown.len();
+        out.text(&name, shown);
+    }
+    if open {
+        out.close();
+    }
+    if cut {
+        out.bool("params_truncated", true);
+    }
+}
+
+fn write_usage(out: &mut Json, event: &Event<'_>) {
+    let usage = &event.usage;
+    for (name, count) in [
+        ("tokens_in", usage.tokens_in),
+        ("tokens_out", usage.tokens_out),
+        ("cost_micro_usd", usage.cost_micro_usd),
+        ("latency_ms", event.latency_ms),
+    ] {
+        if let Some(count) = count {
+            out.number(name, i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+    out.maybe("model", event.model.as_deref());
+    out.maybe("deployment", event.deployment.id.as_deref());
+}
+
+/// By node, the names of members that were cut.
+type CutKeys<'e> = BTreeMap<u32, Cow<'e, str>>;
+
+/// The names of members that were cut, as they read after that.
+fn cut_keys<'e>(event: &'e Event<'_>, edits: &[Edit]) -> CutKeys<'e> {
+    edits
+        .chunk_by(|a, b| a.field == b.field)
+        .filter_map(|edits| {
+            let field = event.fields.get(edits.first()?.field as usize)?;
+            (field.place == Place::Key).then(|| (field.node, apply(&field.text, edits)))
+        })
+        .collect()
+}
+
+/// [`Event::pointer`], with the names that were cut.
+fn pointer(event: &Event<'_>, node: u32, keys: &CutKeys<'_>) -> String {
+    if keys.is_empty() {
+        return event.pointer(node);
+    }
+    let mut parts = Vec::new();
+    let mut at = Some(node);
+    while let Some((index, node)) =
+        at.and_then(|index| Some((index, event.nodes.get(index as usize)?)))
+    {
+        parts.push(match (&node.segment, keys.get(&index)) {
+            (_, Some(cut)) => cut.replace('~', "~0").replace('/', "~1"),
+            (Segment::Key(key), None) => key.replace('~', "~0").replace('/', "~1"),
+            (Segment::Index(index), None) => index.to_string(),
+        });
+        at = node.parent;
+    }
+    parts.iter().rev().fold(String::new(), |out, part| out + "/" + part)
+}
+
+/// JSON as it is written: a comma is due where something stands before.
+struct Json {
+    out: Vec<u8>,
+    comma: bool,
+}
+
+impl Json {
+    fn begin(frame: &Frame<'_>, what: &str) -> Self {
+        let mut json = Self { out: Vec::with_capacity(1024), comma: false };
+        json.open();
+        json.number("v", 1);
+        if let Some(head) = &frame.head {
+            json.number("seq", head.next as i64);
+            json.key("prev");
+            json.out.push(b'"');
+            push_hex(&mut json.out, &head.hash);
+            json.out.push(b'"');
+            json.comma = true;
+        }
+        json.text("what", what);
+        json.key("at");
+        json.open();
+        json.text("topic", frame.topic);
+        json.number("partition", i64::from(frame.partition));
+        json.number("offset", frame.offset);
+        json.close();
+        json.number("now", frame.now.0);
+        json.text("pack", frame.pack);
+        json.text("policy", frame.policy);
+        json.number("control", frame.control);
+        json.maybe("trace", frame.trace);
+        json
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.close();
+        self.out
+    }
+
+    fn open(&mut self) {
+        self.out.push(b'{');
+        self.comma = false;
+    }
+
+    fn close(&mut self) {
+        self.out.push(b'}');
+        self.comma = true;
+    }
+
+    fn key(&mut self, name: &str) {
+        if self.comma {
+            self.out.push(b',');
+        }
+        escape(&mut self.out, name);
+        self.out.push(b':');
+        self.comma = false;
+    }
+
+    fn string(&mut self, text: &str) {
+        escape(&mut self.out, text);
+        self.comma = true;
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.key(name);
+        self.string(text);
+    }
+
+    fn maybe(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    fn number(&mut self, name: &str, n: i64) {
+        self.key(name);
+        let mut digits = [0u8; 20];
+        let mut at = digits.len();
+        let mut left = n.unsigned_abs();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        if n < 0 {
+            self.out.push(b'-');
+        }
+        self.out.extend_from_slice(&digits[at..]);
+        self.comma = true;
+    }
+
+    fn bool(&mut self, name: &str, yes: bool) {
+        self.key(name);
+        self.out.extend_from_slice(if yes { b"true" } else { b"false" });
+        self.comma = true;
+    }
+
+    fn list<T>(
+        &mut self,
+        name: &str,
+        items: impl Iterator<Item = T>,
+        mut each: impl FnMut(&mut Self, T),
+    ) {
+        self.key(name);
+        self.out.push(b'[');
+        for (n, item) in items.enumerate() {
+            if n > 0 {
+                self.out.push(b',');
+            }
+            self.comma = false;
+            each(self, item);
+        }
+        self.out.push(b']');
+        self.comma = true;
+    }
+}
+
+/// A JSON string; only what must be escaped is.
+fn escape(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&bytes[done..at]);
+        done = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => {
+                out.extend_from_slice(b"\\u00");
+                push_hex(out, &[control]);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[done..]);
+    out.push(b'"');
+}

@@ -1,0 +1,283 @@
+//! `weir control`: the SOC's switch.
+//!
+//! An order is one record of the control topic, written with all replicas' acknowledgement;
+//! every instance obeys it within a second. With `keys.control` the record is signed, and
+//! instances that have the key obey nothing else.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand, ValueEnum};
+use rdkafka::ClientContext;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+
+use crate::clock;
+use crate::config::Config;
+use crate::policy::{Mode, Orders, Scope};
+use crate::redact::Key32;
+use crate::wire::control::{Body, ControlRecord, Reader, write};
+
+use super::Done;
+use super::config::{ConfigArgs, load};
+use super::failure::Failure;
+use super::kafka;
+use super::out::Out;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Blocks everything in the scope, until `resume`.
+    ///
+    /// No event that is appended more than one second after the order is allowed, on any
+    /// instance. Verdicts still come: they say `block` and name the order.
+    Kill(OrderArgs),
+    /// Lifts a kill of the same scope.
+    Resume(OrderArgs),
+    /// Sets the mode of the scope; the narrowest scope wins.
+    ///
+    /// In `shadow` everything is decided and told, and nothing is changed or held back;
+    /// `policy` gives the scope back to the policy file and the configuration.
+    Mode {
+        /// The mode
+        mode: ModeWord,
+        #[command(flatten)]
+        order: OrderArgs,
+    },
+    /// Prints the orders that stand.
+    Status {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ModeWord {
+    Enforce,
+    Shadow,
+    Policy,
+}
+
+#[derive(Args)]
+pub(super) struct OrderArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// Tenant of the agent or session; alone: everything of that tenant
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<String>,
+
+    /// Why; kept in the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+
+    /// Who gives the order; kept in the audit [default: the user's name]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Args)]
+struct ScopeArgs {
+    /// Everybody
+    #[arg(long, conflicts_with_all = ["agent", "agent_type", "session", "tenant"])]
+    all: bool,
+
+    /// One agent
+    #[arg(long, value_name = "ID", conflicts_with = "agent_type")]
+    agent: Option<String>,
+
+    /// All agents of a type
+    #[arg(long = "type", value_name = "TYPE", conflicts_with = "tenant")]
+    agent_type: Option<String>,
+
+    /// One session of the agent
+    #[arg(long, value_name = "ID", requires = "agent")]
+    session: Option<String>,
+}
+
+impl OrderArgs {
+    fn scope(&self) -> Result<Scope, Failure> {
+        let tenant = self.tenant.clone();
+        let in_tenant = || tenant.clone().unwrap_or_default();
+        match (&self.scope, &self.tenant) {
+            (ScopeArgs { agent: Some(agent), session: Some(session), .. }, _) => {
+                Ok(Scope::Session(in_tenant(), agent.clone(), session.clone()))
+            }
+            (ScopeArgs { agent: Some(agent), .. }, _) => {
+                Ok(Scope::Agent(in_tenant(), agent.clone()))
+            }
+            (ScopeArgs { agent_type: Some(name), .. }, _) => Ok(Scope::Type(name.clone())),
+            (_, Some(tenant)) => Ok(Scope::Tenant(tenant.clone())),
+            (ScopeArgs { all: true, .. }, None) => Ok(Scope::All),
+            _ => Err(Failure::usage(anyhow!("no scope is given")).hint(
+                "say whom: --all, --tenant T, --type T, --agent A, or --agent A --session S",
+            )),
+        }
+    }
+}
+
+pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
+    let (args, body) = match command {
+        Command::Status { config } => return status(&load(config)?.config, out),
+        Command::Kill(args) => (args, Body::Kill { scope: args.scope()?, on: true }),
+        Command::Resume(args) => (args, Body::Kill { scope: args.scope()?, on: false }),
+        Command::Mode { mode, order } => {
+            let mode = match mode {
+                ModeWord::Enforce => Some(Mode::Enforce),
+                ModeWord::Shadow => Some(Mode::Shadow),
+                ModeWord::Policy => None,
+            };
+            (order, Body::Mode { scope: order.scope()?, mode })
+        }
+    };
+    let config = load(&args.config)?.config;
+    let key = control_key(&config);
+    let mut reader = Reader::new(key.clone());
+    if key.is_some() {
+        // The counter must lie above every order before it.
+        standing(&config, &mut reader)?;
+    }
+    let by = args.by.clone().unwrap_or_else(|| {
+        std::env::var("USER")
+            .ok()
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "unknown".to_owned())
+    });
+    let record = ControlRecord {
+        body,
+        by,
+        reason: args.reason.clone(),
+        counter: reader.next_counter(clock::now()),
+    };
+    let offset = send(&config, &record, key.as_ref())?;
+    out.line(format_args!("{} is order {offset} of {}", record.body.key(), config.topics.control))?;
+    Ok(Done::Well)
+}
+
+/// The key in the form that `wire` signs with.
+pub(super) fn control_key(config: &Config) -> Option<Key32> {
+    config.keys.control.as_ref().map(|key| Key32(*key.bytes()))
+}
+
+/// Keeps what became of the one record that is sent.
+#[derive(Clone, Default)]
+struct Receipt(Arc<Mutex<Option<Result<i64, KafkaError>>>>);
+
+impl ClientContext for Receipt {}
+
+impl ProducerContext for Receipt {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let result = match result {
+            Ok(message) => Ok(message.offset()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+}
+
+fn send(config: &Config, record: &ControlRecord, key: Option<&Key32>) -> Result<i64, Failure> {
+    let written = write(record, key);
+    let receipt = Receipt::default();
+    let producer: BaseProducer<Receipt> = kafka::client(config)
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("allow.auto.create.topics", "false")
+        .set("message.timeout.ms", "10000")
+        .create_with_context(receipt.clone())
+        .context("cannot make a Kafka client")
+        .map_err(Failure::usage)?;
+    let mut headers = OwnedHeaders::new();
+    for (name, value) in &written.headers {
+        headers = headers.insert(Header { key: name, value: Some(value) });
+    }
+    let topic = &config.topics.control;
+    let failed = |error: KafkaError| {
+        Failure::runtime(anyhow::Error::new(error).context(format!("cannot write to `{topic}`")))
+            .hint("`weir topics check` says whether the topic is there")
+    };
+    let out = BaseRecord::to(topic)
+        .partition(0)
+        .key(&written.key)
+        .payload(&written.value)
+        .headers(headers);
+    producer.send(out).map_err(|(error, _)| failed(error))?;
+    producer.flush(2 * kafka::PATIENCE).map_err(failed)?;
+    let told = receipt.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match told {
+        Some(Ok(offset)) => Ok(offset),
+        Some(Err(error)) => Err(failed(error)),
+        None => {
+            Err(Failure::runtime(anyhow!("nothing is known of the order written to `{topic}`"))
+                .hint("`weir control status` says which orders stand"))
+        }
+    }
+}
+
+/// Reads the topic to its end.
+fn standing(config: &Config, reader: &mut Reader) -> Result<(Orders, Vec<String>), Failure> {
+    let consumer = kafka::reader(config)?;
+    let topic = &config.topics.control;
+    if kafka::partitions(config, &consumer, topic, kafka::PATIENCE)?.is_none() {
+        return Err(Failure::runtime(anyhow!(
+            "topic `{topic}` is missing: run `weir topics create`"
+        )));
+    }
+    let mut orders = Orders::default();
+    let mut refused = Vec::new();
+    let mut records = kafka::Committed::new(config, &consumer, topic, 0)?;
+    while let Some(message) = records.message() {
+        let read = reader.read(
+            message.key().unwrap_or_default(),
+            message.payload(),
+            &kafka::headers(&message),
+        );
+        match read {
+            Ok(record) => {
+                if let Some(order) = record.order(message.offset()) {
+                    orders.apply(&order);
+                }
+            }
+            Err(error) => refused.push(format!("order {}: {error}", message.offset())),
+        }
+    }
+    records.finish()?;
+    Ok((orders, refused))
+}
+
+fn status(config: &Config, out: &mut Out) -> Result<Done, Failure> {
+    let mut reader = Reader::new(control_key(config));
+    let (orders, refused) = standing(config, &mut reader)?;
+    for scope in &orders.kills {
+        out.line(format_args!("killed  {}", describe(scope)))?;
+    }
+    for (scope, mode) in &orders.modes {
+        out.line(format_args!("{:7} {}", mode.name(), describe(scope)))?;
+    }
+    if orders.kills.is_empty() && orders.modes.is_empty() {
+        out.line("no order stands")?;
+    }
+    for line in refused {
+        out.line(format_args!("ignored {line}"))?;
+    }
+    Ok(Done::Well)
+}
+
+fn describe(scope: &Scope) -> String {
+    let of = |tenant: &str| {
+        if tenant.is_empty() { String::new() } else { format!(" of tenant {tenant}") }
+    };
+    match scope {
+        Scope::All => "everybody".to_owned(),
+        Scope::Tenant(tenant) => format!("tenant {tenant}"),
+        Scope::Type(name) => format!("agents of type {name}"),
+        Scope::Agent(tenant, agent) => format!("agent {agent}{}", of(tenant)),
+        Scope::Session(tenant, agent, session) => {
+            format!("session {session} of agent {agent}{}", of(tenant))
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Joins what lanes count with the names that `telemetry` declares, and with health.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::finding::Action;
+use crate::pipeline::metrics::{LaneState, Metrics};
+use crate::pipeline::run::Site;
+use crate::telemetry::admin::{Health, Source};
+use crate::telemetry::metrics as names;
+use crate::telemetry::metrics::{Exposition, Scrape, Unit};
+
+/// A lane that has not finished a turn for so long is stuck: longer than the client
+/// library may wait inside of one call.
+const STUCK: Duration = Duration::from_mins(1);
+
+/// What the admin listener asks.
+pub(super) struct Observed {
+    site: Arc<Site>,
+    exposition: Exposition,
+    started: Instant,
+}
+
+impl Observed {
+    pub(super) fn new(site: Arc<Site>) -> Self {
+        Self { site, exposition: Exposition::default(), started: Instant::now() }
+    }
+}
+
+impl Source for Observed {
+    fn metrics(&self) -> String {
+        let mut scrape = Scrape::default();
+        self.describe(&mut scrape);
+        count(&self.site.metrics, &mut scrape);
+        self.exposition.render(scrape, self.started.elapsed())
+    }
+
+    fn live(&self) -> Health {
+        let now = (self.site.now)();
+        let mut missing = Vec::new();
+        for (number, lane) in self.site.metrics.lanes() {
+            let age = now.0.saturating_sub(lane.ticked.0);
+            if lane.state != LaneState::Stopped && age > STUCK.as_millis() as i64 {
+                missing
+                    .push(format!("lane {number} has not finished a turn for {} s", age / 1_000));
+            }
+        }
+        Health { missing }
+    }
+
+    fn ready(&self) -> Health {
+        let lanes = self.site.metrics.lanes();
+        let mut missing = Vec::new();
+        for number in 0..self.site.lanes {
+            match lanes.get(&number).map(|lane| lane.state) {
+                Some(LaneState::Running) => {}
+                Some(state) => missing.push(format!("lane {number} is {}", state.name())),
+                None => missing.push(format!("lane {number} has not started")),
+            }
+        }
+        if self.site.board.pin((self.site.now)()).is_none() {
+            missing.push("the control topic has not been read to its end lately".to_owned());
+        }
+        Health { missing }
+    }
+}
+
+impl Observed {
+    /// Gauges: how things are at this moment.
+    fn describe(&self, scrape: &mut Scrape) {
+        let site = &self.site;
+        let now = (site.now)();
+        scrape.labelled(&names::BUILD, env!("CARGO_PKG_VERSION"), 1.0);
+        let pack = site.packs.current();
+        scrape.set(&names::PACK, pack.rules.set.rules.len() as f64);
+        scrape.set(&names::CONTROL_FRESH, f64::from(u8::from(site.board.pin(now).is_some())));
+        let lanes = site.metrics.lanes();
+        for state in LaneState::ALL {
+            let there = lanes.values().filter(|lane| lane.state == state).count();
+            scrape.labelled(&names::LANES, state.name(), there as f64);
+        }
+        let mut partitions = 0;
+        let (mut age, mut behind) = (0, 0);
+        for lane in lanes.values().filter(|lane| lane.state != LaneState::Stopped) {
+            age = age.max(now.0.saturating_sub(lane.ticked.0));
+            behind = behind.max(lane.behind_ms);
+            partitions += lane.partitions;
+            for (partition, lag) in &lane.lag {
+                scrape.partition(&names::LAG, *partition, *lag as f64);
+            }
+        }
+        scrape.set(&names::PARTITIONS, partitions as f64);
+        scrape.set(&names::BEHIND, behind.max(0) as f64 / 1e3);
+        scrape.set(&names::TICK_AGE, age.max(0) as f64 / 1e3);
+    }
+}
+
+/// Counters and timings: what was committed so far.
+fn count(metrics: &Metrics, scrape: &mut Scrape) {
+    for (name, counter) in [
+        (&names::EVENTS, &metrics.events),
+        (&names::EVENT_BYTES, &metrics.event_bytes),
+        (&names::OUTPUTS, &metrics.outputs),
+        (&names::OUTPUT_BYTES, &metrics.output_bytes),
+        (&names::STATE_RECORDS, &metrics.state_records),
+        (&names::STATE_BYTES, &metrics.state_bytes),
+        (&names::REBUILDS, &metrics.rebuilds),
+        (&names::WAITS, &metrics.waits),
+        (&names::PANICS, &metrics.panics),
+        (&names::POISONED, &metrics.poisoned),
+        (&names::ASSIGNED, &metrics.assigned),
+        (&names::REVOKED, &metrics.revoked),
+        (&names::CHAIN_BREAKS, &metrics.chain_breaks),
+        (&names::MISROUTED, &metrics.misrouted),
+        (&names::BACKDATED, &metrics.backdated),
+        (&names::AHEAD, &metrics.ahead),
+        (&names::REUSED_IDS, &metrics.reused_ids),
+        (&names::KILLED, &metrics.killed),
+    ] {
+        scrape.set(name, counter.get() as f64);
+    }
+    scrape.labelled(&names::TRANSACTIONS, "committed", metrics.batches.get() as f64);
+    scrape.labelled(&names::TRANSACTIONS, "aborted", metrics.aborts.get() as f64);
+    for &action in Action::ALL {
+        scrape.labelled(&names::VERDICTS, action.name(), metrics.verdicts(action).get() as f64);
+    }
+    for (reason, dead) in metrics.dead() {
+        scrape.labelled(&names::UNREADABLE, reason, dead as f64);
+    }
+    let timings = metrics.timings();
+    scrape.timing(&names::COMMIT_LATENCY, timings.commit_ms, Unit::Milliseconds);
+    scrape.timing(&names::INSPECT_LATENCY, timings.inspect_ns, Unit::Nanoseconds);
+    scrape.timing(&names::BATCH_LATENCY, timings.batch_us, Unit::Microseconds);
+    scrape.timing(&names::TRANSACTION_LATENCY, timings.transaction_us, Unit::Microseconds);
+    scrape.timing(&names::RESTORE_LATENCY, timings.restore_ms, Unit::Milliseconds);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::detect::{EngineKind, Rules, ScanLimits};
+    use crate::event::Millis;
+    use crate::patterns::RuleSet;
+    use crate::pipeline::run::Pack;
+    use crate::pipeline::step::Step;
+    use crate::telemetry::metrics::DECLARED;
+
+    fn observed() -> Observed {
+        let rules = Rules::compile(RuleSet::default(), ScanLimits::default(), EngineKind::Rust)
+            .expect("an empty pack compiles");
+        let pack = Pack { rules, step: Step::new("events", 1, "pack") };
+        Observed::new(Arc::new(Site::new(pack, Arc::new(clock::now))))
+    }
+
+    #[test]
+    fn every_declared_metric_is_exported_once_it_has_a_value() {
+        let observed = observed();
+        let metrics = &observed.site.metrics;
+        let mut outcome = crate::pipeline::step::Outcome::from(Action::Block);
+        outcome.dead = Some("not_json");
+        metrics.count(&outcome);
+        metrics.lane(0, |lane| {
+            lane.ticked = clock::now();
+            lane.lag.insert(3, 7);
+        });
+        let text = observed.metrics();
+        for metric in DECLARED {
+            assert!(text.contains(metric.name), "{} is declared and never exported", metric.name);
+        }
+        assert!(text.contains("weir_unreadable_total{reason=\"not_json\"} 1"), "{text}");
+        assert!(text.contains("weir_lag_records{partition=\"3\"} 7"), "{text}");
+    }
+
+    #[test]
+    fn health_says_what_is_missing() {
+        let observed = observed();
+        let missing = observed.ready().missing.join("; ");
+        assert!(missing.contains("lane 0 has not started"), "{missing}");
+        assert!(missing.contains("the control topic"), "{missing}");
+        assert_eq!(observed.live(), Health::default());
+        observed.site.metrics.lane(0, |lane| lane.ticked = Millis(0));
+        assert!(observed.live().missing[0].contains("lane 0 has not finished"));
+        observed.site.metrics.lane(0, |lane| lane.state = LaneState::Running);
+        observed.site.board.refreshed(clock::now());
+        assert_eq!(observed.ready(), Health::default());
+    }
+}

@@ -1,0 +1,325 @@
+//! The table of settings: each key once, with where it lands and what it may be.
+//!
+//! Reading a file, taking `--set` and the environment, printing what is in force and the
+//! documentation's test all walk this table, so a setting cannot be known to one and not
+//! to another.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use crate::config::choice::Choice;
+use crate::config::keys::Secret;
+use crate::config::yaml::{Node, Spot};
+use crate::config::{Config, FieldTake};
+
+/// One key: its path and what it is for.
+pub struct Setting {
+    /// Dotted path, such as `kafka.group_id`.
+    pub path: &'static str,
+    /// One sentence for `config check --explain` and the documentation.
+    pub about: &'static str,
+    pub(super) slot: fn(&mut Config) -> Slot<'_>,
+}
+
+/// Where a value lands and what it may be.
+pub(super) enum Slot<'c> {
+    Text(&'c mut String),
+    MaybeText(&'c mut Option<String>),
+    Number(&'c mut u64, RangeInclusive<u64>),
+    Choice(&'c mut dyn Choice),
+    Texts(&'c mut Vec<String>),
+    /// Members are settings of somebody else, here the Kafka client's.
+    Properties(&'c mut BTreeMap<String, String>),
+    FieldMap(&'c mut BTreeMap<String, FieldTake>),
+    Key(&'c mut Option<Secret>),
+}
+
+macro_rules! settings {
+    ($($path:literal $about:literal |$c:ident| $slot:expr;)+) => {
+        /// Every setting, in the order in which they are shown.
+        pub static SETTINGS: &[Setting] = &[
+            $(Setting { path: $path, about: $about, slot: |$c| $slot }),+
+        ];
+    };
+}
+
+settings! {
+    "kafka.bootstrap_servers" "brokers to begin with: `host:port`, separated by commas" |c| Slot::Text(&mut c.kafka.bootstrap_servers);
+    "kafka.group_id" "consumer group; instances of one group share the partitions" |c| Slot::Text(&mut c.kafka.group_id);
+    "kafka.properties" "settings of the Kafka client (librdkafka), passed on as they are: TLS, SASL, timeouts" |c| Slot::Properties(&mut c.kafka.properties);
+    "topics.events" "input" |c| Slot::Text(&mut c.topics.events);
+    "topics.verdicts" "one verdict for each event" |c| Slot::Text(&mut c.topics.verdicts);
+    "topics.clean" "events that may go on, redacted where needed" |c| Slot::Text(&mut c.topics.clean);
+    "topics.alerts" "for the SOC" |c| Slot::Text(&mut c.topics.alerts);
+    "topics.audit" "every decision, hash-chained by partition" |c| Slot::Text(&mut c.topics.audit);
+    "topics.anchors" "signed heads of the audit chains; one partition" |c| Slot::Text(&mut c.topics.anchors);
+    "topics.dlq" "what could not be read" |c| Slot::Text(&mut c.topics.dlq);
+    "topics.control" "orders of the SOC; one partition, compacted" |c| Slot::Text(&mut c.topics.control);
+    "topics.shared" "what other partitions must know; compacted" |c| Slot::Text(&mut c.topics.shared);
+    "topics.state" "changelog of state; compacted" |c| Slot::Text(&mut c.topics.state);
+    "delivery" "how often an event's outputs may appear" |c| Slot::Choice(&mut c.delivery);
+    "lanes" "threads that read, decide and write; each a member of the group" |c| Slot::Number(&mut c.lanes, 1..=256);
+    "instance" "name of this process in transactional ids; null: random" |c| Slot::MaybeText(&mut c.instance);
+    "mode" "whether decisions are carried out or only told" |c| Slot::Choice(&mut c.mode);
+    "engine" "which automata find candidates; both give the same findings" |c| Slot::Choice(&mut c.engine);
+    "patterns" "folders or files of rules; empty: the packs compiled into the binary" |c| Slot::Texts(&mut c.patterns);
+    "policy" "policy file; null: the shipped policy" |c| Slot::MaybeText(&mut c.policy);
+    "classifier.enabled" "whether a model scores text beside the rules" |c| Slot::Choice(&mut c.classifier.enabled);
+    "classifier.model" "folder of the model" |c| Slot::Text(&mut c.classifier.model);
+    "alerts.format" "body of an alert" |c| Slot::Choice(&mut c.alerts.format);
+    "alerts.first_update_ms" "an update of an alert comes this long after its opening at the earliest; the wait then doubles" |c| Slot::Number(&mut c.alerts.first_update_ms, 1_000..=86_400_000);
+    "alerts.last_update_ms" "the wait doubles up to this" |c| Slot::Number(&mut c.alerts.last_update_ms, 1_000..=604_800_000);
+    "alerts.idle_ms" "an alert closes when nothing of its kind has happened for so long" |c| Slot::Number(&mut c.alerts.idle_ms, 1_000..=604_800_000);
+    "keys.fingerprint" "key of the fingerprints of secrets in alerts: `file:PATH` or `env:NAME`; null: fingerprints are left out" |c| Slot::Key(&mut c.keys.fingerprint);
+    "keys.control" "key that signs orders" |c| Slot::Key(&mut c.keys.control);
+    "keys.audit" "key that signs anchors of the audit chain" |c| Slot::Key(&mut c.keys.audit);
+    "keys.redaction" "key of redaction tags; the same on all instances" |c| Slot::Key(&mut c.keys.redaction);
+    "admin.listen" "address of /metrics, /livez and /readyz; keep it on loopback or behind a proxy" |c| Slot::Text(&mut c.admin.listen);
+    "log.format" "how a log line looks" |c| Slot::Choice(&mut c.log.format);
+    "log.filter" "what is logged, in the syntax of RUST_LOG, which wins where it is set" |c| Slot::Text(&mut c.log.filter);
+    "batch.records" "records in one transaction" |c| Slot::Number(&mut c.batch.records, 1..=100_000);
+    "batch.bytes" "bytes of records in one transaction" |c| Slot::Number(&mut c.batch.bytes, 1_024..=1_073_741_824);
+    "batch.gather_ms" "how long a batch may be gathered while records keep coming" |c| Slot::Number(&mut c.batch.gather_ms, 0..=40);
+    "field_map" "where the fields of an event stand in foreign JSON; empty: records are event v1 or carry GenAI attributes" |c| Slot::FieldMap(&mut c.field_map);
+    "limits.record_bytes" "a longer record is unreadable" |c| Slot::Number(&mut c.limits.record_bytes, 1_024..=1_073_741_824);
+    "limits.json_depth" "JSON containers inside one another" |c| Slot::Number(&mut c.limits.json_depth, 4..=10_000);
+    "limits.values" "keys and values of a record together" |c| Slot::Number(&mut c.limits.values, 16..=10_000_000);
+    "limits.id_bytes" "bytes of each id: event, tenant, agent, session, user" |c| Slot::Number(&mut c.limits.id_bytes, 16..=65_536);
+    "limits.fields" "strings that are scanned in one event; more is a finding that blocks" |c| Slot::Number(&mut c.limits.fields, 1..=10_000_000);
+    "limits.findings" "findings of one event; more is a finding that blocks" |c| Slot::Number(&mut c.limits.findings, 1..=1_000_000);
+    "limits.candidates" "places of one text that the first pass may offer; more is a finding that blocks" |c| Slot::Number(&mut c.limits.candidates, 100..=100_000_000);
+    "limits.sessions" "sessions of a partition with a table of redaction tags; with more, the one that would end first is forgotten" |c| Slot::Number(&mut c.limits.sessions, 1..=10_000_000);
+    "limits.session_idle_ms" "a session's table is forgotten when nothing was added for so long" |c| Slot::Number(&mut c.limits.session_idle_ms, 1_000..=86_400_000);
+    "limits.agents" "agents of a partition with a count of backdated events; with more, the oldest count is forgotten" |c| Slot::Number(&mut c.limits.agents, 1..=10_000_000);
+    "limits.ahead_ms" "a `ts` this far after the log's clock counts as that clock" |c| Slot::Number(&mut c.limits.ahead_ms, 0..=86_400_000);
+    "limits.late_ms" "a `ts` this far before the log's clock is backdated" |c| Slot::Number(&mut c.limits.late_ms, 1_000..=31_536_000_000);
+    "limits.late_often" "so many backdated events of an agent within `limits.late_window_ms` are an alert" |c| Slot::Number(&mut c.limits.late_often, 1..=1_000_000);
+    "limits.late_window_ms" "see `limits.late_often`" |c| Slot::Number(&mut c.limits.late_window_ms, 1_000..=86_400_000);
+    "limits.episodes" "open alert episodes of a partition; with more, the one that would close first closes early" |c| Slot::Number(&mut c.limits.episodes, 1..=1_000_000);
+}
+
+/// A value that a slot does not take: the problem and what is allowed.
+pub(super) struct Refused {
+    pub(super) problem: String,
+    pub(super) allowed: String,
+}
+
+fn refused(problem: impl Into<String>, allowed: impl Into<String>) -> Refused {
+    Refused { problem: problem.into(), allowed: allowed.into() }
+}
+
+fn not(wanted: &str, node: &Node) -> Refused {
+    refused(format!("must be {wanted}, not {}", node.kind()), "")
+}
+
+impl Slot<'_> {
+    /// Takes a value. `literal_keys` says whether a key itself may stand here.
+    pub(super) fn take(self, spot: &Spot, literal_keys: bool) -> Result<(), Refused> {
+        match self {
+            Self::Text(to) => match &spot.node {
+                Node::Text(text) => text.clone_into(to),
+                Node::Number(_) | Node::Bool(_) => {
+                    return Err(refused("must be text; put it in quotation marks", ""));
+                }
+                node => return Err(not("text", node)),
+            },
+            Self::MaybeText(to) => match &spot.node {
+                Node::Null => *to = None,
+                Node::Text(text) => *to = Some(text.clone()),
+                Node::Number(_) | Node::Bool(_) => {
+                    return Err(refused("must be text; put it in quotation marks", ""));
+                }
+                node => return Err(not("text or null", node)),
+            },
+            Self::Number(to, range) => {
+                let allowed = format!("{} to {}", range.start(), range.end());
+                let Node::Number(text) = &spot.node else {
+                    return Err(Refused { allowed, ..not("a whole number", &spot.node) });
+                };
+                match text.parse() {
+                    Ok(number) if range.contains(&number) => *to = number,
+                    _ => return Err(refused(format!("`{text}` is out of range"), allowed)),
+                }
+            }
+            Self::Choice(to) => {
+                let allowed = to.names().join(", ");
+                // YAML reads a bare `on` or `off` as text or as a boolean, by its version.
+                let word = match &spot.node {
+                    Node::Text(text) => text.clone(),
+                    Node::Bool(true) => "on".to_owned(),
+                    Node::Bool(false) => "off".to_owned(),
+                    node => return Err(Refused { allowed, ..not("one word", node) }),
+                };
+                if !to.choose(&word) {
+                    return Err(refused(format!("unknown value `{word}`"), allowed));
+                }
+            }
+            Self::Texts(to) => match &spot.node {
+                Node::List(list) => {
+                    *to = list
+                        .iter()
+                        .map(|item| match &item.node {
+                            Node::Text(text) => Ok(text.clone()),
+                            node => Err(not("a list of texts", node)),
+                        })
+                        .collect::<Result<_, _>>()?;
+                }
+                Node::Text(text) => *to = vec![text.clone()],
+                node => return Err(not("a list of texts", node)),
+            },
+            Self::Properties(to) => {
+                let Node::Map(members) = &spot.node else {
+                    return Err(not("a group of keys", &spot.node));
+                };
+                for (key, value) in members {
+                    let (Some(key), Some(value)) = (key.node.scalar(), value.node.scalar()) else {
+                        return Err(refused(
+                            "every property must be text, a number, true or false",
+                            "",
+                        ));
+                    };
+                    to.insert(key, value);
+                }
+            }
+            Self::FieldMap(to) => return take_field_map(to, spot),
+            Self::Key(to) => return take_key(to, spot, literal_keys),
+        }
+        Ok(())
+    }
+
+    /// The value in force, with what is secret masked.
+    pub(super) fn show(&self) -> String {
+        match self {
+            Self::Text(text) => quoted(text),
+            Self::MaybeText(text) => text.as_deref().map_or_else(|| "null".to_owned(), quoted),
+            Self::Number(number, _) => number.to_string(),
+            Self::Choice(choice) => choice.name().to_owned(),
+            Self::Texts(list) => {
+                format!("[{}]", list.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+            }
+            Self::Properties(map) => {
+                let members = map.iter().map(|(key, value)| {
+                    let shown =
+                        if is_secret_property(key) { "***".to_owned() } else { quoted(value) };
+                    format!("{key}: {shown}")
+                });
+                braced(&members.collect::<Vec<_>>())
+            }
+            Self::FieldMap(map) => braced(
+                &map.iter()
+                    .map(|(key, take)| format!("{key}: {}", take.show()))
+                    .collect::<Vec<_>>(),
+            ),
+            Self::Key(key) => if key.is_some() { "*** (32 bytes)" } else { "null" }.to_owned(),
+        }
+    }
+}
+
+/// Whether a client property's value must not be shown.
+pub(super) fn is_secret_property(key: &str) -> bool {
+    ["password", "secret", "token", "jaas", "ssl.key.pem", "oauthbearer.config", "private"]
+        .iter()
+        .any(|part| key.contains(part))
+}
+
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn braced(members: &[String]) -> String {
+    if members.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", members.join(", ")) }
+}
+
+impl FieldTake {
+    fn show(&self) -> String {
+        match self {
+            Self::At(at) => quoted(at),
+            Self::Const(value) => format!("{{ const: {} }}", quoted(value)),
+            Self::Renamed { at, values } => {
+                let values: Vec<_> =
+                    values.iter().map(|(from, to)| format!("{from}: {to}")).collect();
+                format!("{{ at: {}, values: {} }}", quoted(at), braced(&values))
+            }
+        }
+    }
+}
+
+fn take_field_map(to: &mut BTreeMap<String, FieldTake>, spot: &Spot) -> Result<(), Refused> {
+    let shape = "a JSON pointer, { at: POINTER, values: { theirs: ours } } or { const: TEXT }";
+    let Node::Map(members) = &spot.node else {
+        return Err(not("a group of keys", &spot.node));
+    };
+    to.clear();
+    for (key, value) in members {
+        let Some(key) = key.node.scalar() else {
+            return Err(refused("every field must be named by text", ""));
+        };
+        let wrong = |problem: &str| refused(format!("`{key}` {problem}"), shape);
+        let take = match &value.node {
+            Node::Text(at) => FieldTake::At(at.clone()),
+            Node::Map(members) => {
+                let (mut at, mut constant, mut values) = (None, None, Vec::new());
+                for (name, value) in members {
+                    match (name.node.scalar().as_deref(), &value.node) {
+                        (Some("at"), Node::Text(text)) => at = Some(text.clone()),
+                        (Some("const"), node) => constant = node.scalar(),
+                        (Some("values"), Node::Map(pairs)) => {
+                            for (from, to) in pairs {
+                                let (Some(from), Some(to)) = (from.node.scalar(), to.node.scalar())
+                                else {
+                                    return Err(wrong("has values that are not text"));
+                                };
+                                values.push((from, to));
+                            }
+                        }
+                        _ => return Err(wrong("has a member that is not known")),
+                    }
+                }
+                match (at, constant) {
+                    (Some(at), None) => FieldTake::Renamed { at, values },
+                    (None, Some(value)) if values.is_empty() => FieldTake::Const(value),
+                    _ => return Err(wrong("must have either `at` or `const`")),
+                }
+            }
+            _ => return Err(wrong("is neither text nor a group of keys")),
+        };
+        to.insert(key, take);
+    }
+    Ok(())
+}
+
+fn take_key(to: &mut Option<Secret>, spot: &Spot, literal: bool) -> Result<(), Refused> {
+    let allowed = "file:PATH, env:NAME, null";
+    let text = match &spot.node {
+        Node::Null => {
+            *to = None;
+            return Ok(());
+        }
+        Node::Text(text) => text,
+        node if literal && node.scalar().is_some() => {
+            return Err(refused("is not a key", "64 hexadecimal digits, or base64 of 32 bytes"));
+        }
+        node => return Err(Refused { allowed: allowed.to_owned(), ..not("text or null", node) }),
+    };
+    let (material, place) = if let Some(path) = text.strip_prefix("file:") {
+        let read = std::fs::read_to_string(path)
+            .map_err(|error| refused(format!("cannot read key file `{path}`: {error}"), ""))?;
+        (read, format!("key file `{path}`"))
+    } else if let Some(name) = text.strip_prefix("env:") {
+        let value = std::env::var(name)
+            .map_err(|_| refused(format!("environment variable `{name}` is not set"), ""))?;
+        (value, format!("environment variable `{name}`"))
+    } else if literal {
+        (text.clone(), "the value".to_owned())
+    } else {
+        return Err(refused("a key itself must not stand here, where others can read it", allowed));
+    };
+    let secret = Secret::parse(&material).ok_or_else(|| {
+        refused(
+            format!("{place} does not hold a key"),
+            "64 hexadecimal digits, or base64 of 32 bytes (try `openssl rand -hex 32`)",
+        )
+    })?;
+    *to = Some(secret);
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! What a match is worth: validator, entropy, context, mention, allow list, in this order.
+//!
+//! Each step may drop the hit or move its confidence by one step; a checksum that holds
+//! ends all doubt, and only then does context no longer matter.
+
+use regex_automata::meta::{self, Regex};
+use regex_automata::util::syntax;
+
+use super::context::{Around, Words, is_mentioned};
+use crate::event::Carrier;
+use crate::finding::{Confidence, Family};
+use crate::patterns::{Class, Rule};
+use crate::text::{is_compat_digit_or_space, joins_words};
+use crate::validate::{Check, Validator};
+
+/// A rule's tests, compiled.
+#[derive(Debug)]
+pub(super) struct Confirm {
+    base: Confidence,
+    phrase: bool,
+    /// Read through characters that are digits only by compatibility.
+    reads_compat: bool,
+    may_be_mention: bool,
+    validator: Option<Validator>,
+    entropy: Option<f64>,
+    near: Option<Words>,
+    not_near: Option<Words>,
+    allow: Option<Regex>,
+}
+
+/// A match, as the tests see it.
+pub(super) struct Hit<'a> {
+    /// The bytes that were scanned.
+    pub(super) bytes: &'a [u8],
+    /// Where in them the value stands.
+    pub(super) value: std::ops::Range<usize>,
+    /// Who speaks.
+    pub(super) carrier: Carrier,
+    /// The raw text and what is above it.
+    pub(super) around: Around<'a>,
+}
+
+impl Confirm {
+    pub(super) fn compile(rule: &Rule) -> Result<Self, String> {
+        let words = |near: &Option<_>| near.as_ref().map(Words::compile).transpose();
+        let allow = if rule.allow.is_empty() {
+            None
+        } else {
+            let all: Vec<&str> = rule.allow.iter().map(|allow| allow.regex.as_str()).collect();
+            Some(bytes_regex(&format!(r"\A(?:{})\z", all.join("|")))?)
+        };
+        Ok(Self {
+            base: rule.confidence,
+            phrase: rule.class == Class::Phrase,
+            reads_compat: rule.source.family != Family::Pii,
+            may_be_mention: matches!(
+                rule.source.family,
+                Family::Injection | Family::Claims | Family::Lists
+            ),
+            validator: rule.validator,
+            entropy: rule.entropy,
+            near: words(&rule.near)?,
+            not_near: words(&rule.not_near)?,
+            allow,
+        })
+    }
+
+    /// The confidence that is left, or nothing.
+    pub(super) fn confirm(&self, hit: &Hit<'_>) -> Option<Confidence> {
+        let value = hit.bytes.get(hit.value.clone())?;
+        if self.phrase && !at_word_edges(hit.bytes, &hit.value) {
+            return None;
+        }
+        if !self.reads_compat && is_compat(hit) {
+            return None;
+        }
+        let mut confidence = self.base;
+        match self.validator.map_or(Check::Unknown, |validator| validator(value)) {
+            Check::Valid => confidence = Confidence::High,
+            Check::Invalid => return None,
+            Check::Plausible | Check::Unknown => {}
+        }
+        if self.entropy.is_some_and(|least| entropy(value) < least) {
+            return None;
+        }
+        if let Some(near) = &self.near {
+            match near.found(&hit.around) {
+                true if !near.need => confidence = confidence.raised(),
+                false if near.need => return None,
+                _ => {}
+            }
+        }
+        if let Some(not_near) = &self.not_near
+            && not_near.found(&hit.around)
+        {
+            if not_near.need {
+                return None;
+            }
+            confidence = confidence.lowered();
+        }
+        let outside =
+            matches!(hit.carrier, Carrier::ToolCall | Carrier::ToolResult | Carrier::Retrieved);
+        if self.may_be_mention && !outside && is_mentioned(hit.around.text, hit.around.span) {
+            confidence = confidence.lowered();
+        }
+        if self.allow.as_ref().is_some_and(|allow| allow.is_match(value)) {
+            return None;
+        }
+        Some(confidence)
+    }
+}
+
+/// An expression over bytes, Unicode off.
+pub(super) fn bytes_regex(regex: &str) -> Result<Regex, String> {
+    meta::Builder::new()
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .configure(meta::Config::new().utf8_empty(false))
+        .build(regex)
+        .map_err(|error| error.to_string())
+}
+
+/// Whether no word goes on beyond the ends of the value. The expression sees to ASCII; a
+/// letter beyond ASCII, or next to one, is seen to here.
+fn at_word_edges(bytes: &[u8], value: &std::ops::Range<usize>) -> bool {
+    let joins = |c: Option<char>| c.is_some_and(joins_words);
+    let (before, inside_and_after) = bytes.split_at(value.start.min(bytes.len()));
+    let (inside, after) = inside_and_after.split_at(value.len().min(inside_and_after.len()));
+    let goes_on = |left: &[u8], right: &[u8]| joins(last_char(left)) && joins(first_char(right));
+    !goes_on(before, inside) && !goes_on(inside, after)
+}
+
+fn first_char(bytes: &[u8]) -> Option<char> {
+    match bytes.first()? {
+        byte if byte.is_ascii() => Some(char::from(*byte)),
+        _ => bytes.get(..bytes.len().min(4))?.utf8_chunks().next()?.valid().chars().next(),
+    }
+}
+
+fn last_char(bytes: &[u8]) -> Option<char> {
+    let mut start = bytes.len().checked_sub(1)?;
+    while start > 0 && bytes.len() - start < 4 && bytes[start] & 0xC0 == 0x80 {
+        start -= 1;
+    }
+    first_char(&bytes[start..])
+}
+
+/// Whether the raw text shows digits or spaces that are such only by compatibility.
+fn is_compat(hit: &Hit<'_>) -> bool {
+    let span = hit.around.span;
+    hit.around
+        .text
+        .get(span.start..span.end)
+        .is_some_and(|raw| !raw.is_ascii() && raw.chars().any(is_compat_digit_or_space))
+}
+
+/// Shannon entropy in bits a byte.
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for &byte in bytes {
+        counts[usize::from(byte)] += 1;
+    }
+    let total = bytes.len() as f64;
+    counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(|&count| {
+            let share = f64::from(count) / total;
+            -share * share.log2()
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entropy_is_that_of_the_bytes() {
+        assert!(entropy(b"aaaa").abs() < 1e-9);
+        assert!((entropy(b"abab") - 1.0).abs() < 1e-9);
+        assert!((entropy(b"abcdefgh") - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_word_does_not_end_inside_another() {
+        let edges = |text: &str, word: &str| {
+            let start = text.find(word).unwrap();
+            at_word_edges(text.as_bytes(), &(start..start + word.len()))
+        };
+        assert!(edges("a word b", "word"));
+        assert!(edges("(word)", "word"));
+        assert!(edges("请忽略它", "忽略"));
+        assert!(!edges("swordи", "sword"));
+        assert!(!edges("иword", "word"));
+        assert!(!edges("подслово", "слово"));
+        assert!(edges("█слово█", "слово"));
+    }
+}

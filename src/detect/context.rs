@@ -1,0 +1,224 @@
+//! What stands around a hit: words near it, keys above it, quotation marks about it.
+//!
+//! Every test is a function of the hit's place in its text. Words are looked for in
+//! folded text, the same that phrases are read in; plain ASCII is its own folded text,
+//! because the words' expressions are caseless.
+
+use regex_automata::Input;
+use regex_automata::meta::Regex;
+
+use crate::event::{Event, RawSpan};
+use crate::patterns::Near;
+use crate::text::{View, ViewSpan, fold_word};
+
+/// Words to look for, compiled.
+#[derive(Debug)]
+pub(super) struct Words {
+    regex: Regex,
+    before: usize,
+    after: usize,
+    /// Whether the words decide alone.
+    pub(super) need: bool,
+}
+
+/// A hit's text, as the context tests read it.
+pub(super) struct Around<'a> {
+    /// The raw text.
+    pub(super) text: &'a str,
+    /// Its folded view, where that differs from reading the raw text without case.
+    pub(super) folded: Option<&'a View>,
+    /// The hit.
+    pub(super) span: RawSpan,
+    /// The keys above the value, as words.
+    pub(super) keys: &'a str,
+}
+
+impl Words {
+    pub(super) fn compile(near: &Near) -> Result<Self, String> {
+        Ok(Self {
+            regex: super::confirm::bytes_regex(&near.regex)?,
+            before: near.before,
+            after: near.after,
+            need: near.need,
+        })
+    }
+
+    /// Whether one of the words stands near the hit, or among its keys.
+    pub(super) fn found(&self, around: &Around<'_>) -> bool {
+        if !around.keys.is_empty() && self.regex.is_match(around.keys) {
+            return true;
+        }
+        let (bytes, hit) = if let Some(view) = around.folded {
+            (view.bytes(), view.view_span(around.span))
+        } else {
+            let span = ViewSpan { start: around.span.start, end: around.span.end };
+            (around.text.as_bytes(), span)
+        };
+        // Before and behind are searched apart: the hit's own text is no context.
+        let before = back(bytes, hit.start, self.before)..hit.start;
+        let after = hit.end..ahead(bytes, hit.end, self.after);
+        [before, after]
+            .into_iter()
+            .any(|range| !range.is_empty() && self.regex.is_match(Input::new(bytes).range(range)))
+    }
+}
+
+/// The place `chars` characters before `at`.
+fn back(bytes: &[u8], at: usize, chars: usize) -> usize {
+    let mut left = chars;
+    let mut at = at.min(bytes.len());
+    while at > 0 && left > 0 {
+        at -= 1;
+        left -= usize::from(begins_char(bytes[at]));
+    }
+    at
+}
+
+/// The place `chars` characters behind `at`.
+fn ahead(bytes: &[u8], at: usize, chars: usize) -> usize {
+    let mut left = chars;
+    let mut at = at.min(bytes.len());
+    while at < bytes.len() && left > 0 {
+        at += 1;
+        while bytes.get(at).is_some_and(|&byte| !begins_char(byte)) {
+            at += 1;
+        }
+        left -= 1;
+    }
+    at
+}
+
+fn begins_char(byte: u8) -> bool {
+    byte & 0xC0 != 0x80
+}
+
+/// The names above a value as words: split at case, `_` and `-`, folded, innermost first.
+pub(super) fn key_words(event: &Event<'_>, node: u32, into: &mut String) {
+    into.clear();
+    for key in event.context_keys(node) {
+        if !into.is_empty() {
+            // No phrase separator holds a slash: nothing is found across two keys.
+            into.push_str(" / ");
+        }
+        split_key(key, into);
+    }
+}
+
+/// `userSSN_number` becomes `user ssn number`.
+pub(super) fn split_key(key: &str, into: &mut String) {
+    let mut word = String::new();
+    let mut last: Option<char> = None;
+    let mut chars = key.chars().peekable();
+    while let Some(c) = chars.next() {
+        let starts_word = c.is_uppercase()
+            && last.is_some_and(|last| {
+                last.is_lowercase()
+                    || last.is_ascii_digit()
+                    || (last.is_uppercase() && chars.peek().is_some_and(|next| next.is_lowercase()))
+            });
+        if starts_word || matches!(c, '_' | '-') {
+            word.push(' ');
+        }
+        if !matches!(c, '_' | '-') {
+            word.push(c);
+        }
+        last = Some(c);
+    }
+    into.push_str(&fold_word(&word));
+}
+
+/// Whether the hit is enclosed in a pair of quotation marks or backquotes, or stands in a
+/// fenced block.
+pub(super) fn is_mentioned(text: &str, span: RawSpan) -> bool {
+    let (Some(before), Some(after)) = (text.get(..span.start), text.get(span.end..)) else {
+        return false;
+    };
+    is_quoted(before, after) || is_fenced(before)
+}
+
+fn is_quoted(before: &str, after: &str) -> bool {
+    let Some(open) = before.chars().next_back() else { return false };
+    let close = match open {
+        '"' | '`' => open,
+        // An apostrophe inside a word opens nothing.
+        '\'' if !before.chars().rev().nth(1).is_some_and(char::is_alphanumeric) => open,
+        '\u{201C}' | '\u{201E}' => '\u{201D}',
+        '\u{2018}' => '\u{2019}',
+        '\u{AB}' => '\u{BB}',
+        '\u{300C}' => '\u{300D}',
+        _ => return false,
+    };
+    let mut chars = after.chars();
+    let first = chars.next();
+    if first == Some(close) {
+        return true;
+    }
+    matches!(first, Some('.' | ',' | '!' | '?')) && chars.next() == Some(close)
+}
+
+/// Whether an odd number of fences stands before the place.
+fn is_fenced(before: &str) -> bool {
+    let fence = |line: &str| line.trim_start_matches([' ', '\t']).starts_with("```");
+    memchr::memmem::find(before.as_bytes(), b"```").is_some()
+        && before.lines().filter(|line| fence(line)).count() % 2 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str], before: usize, after: usize) -> Words {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let regex = crate::patterns::phrase::compile_any(&words).unwrap();
+        Words::compile(&Near { regex, before, after, need: true }).unwrap()
+    }
+
+    fn found(text: &str, keys: &str) -> bool {
+        let start = text.find("123").unwrap();
+        let span = RawSpan { start, end: start + 3 };
+        let around = Around { text, folded: None, span, keys };
+        words(&["social security", "ssn"], 20, 5).found(&around)
+    }
+
+    #[test]
+    fn words_count_within_their_reach_and_among_keys() {
+        assert!(found("My Social Security number is 123", "") || found("SSN: 123", ""));
+        assert!(found("123 SSN", ""));
+        assert!(!found("SSN of the very first customer: 123", ""));
+        assert!(!found("123 the SSN", ""));
+        assert!(!found("lessn 123", ""), "inside a word");
+        assert!(found("123", "user ssn / profile"));
+        assert!(!found("123", "session"));
+    }
+
+    #[test]
+    fn keys_fall_apart_into_words() {
+        for (key, expected) in [
+            ("userSSN", "user ssn"),
+            ("SSNNumber", "ssn number"),
+            ("api_key-2", "api key 2"),
+            ("Straße", "strasse"),
+            ("plain", "plain"),
+        ] {
+            let mut out = String::new();
+            split_key(key, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn mention_is_quotation_or_fence() {
+        let mentioned = |text: &str| {
+            let start = text.find("drop it").unwrap();
+            is_mentioned(text, RawSpan { start, end: start + 7 })
+        };
+        assert!(mentioned("the words \"drop it\" are bad"));
+        assert!(mentioned("the words “drop it.” are bad"));
+        assert!(mentioned("```\nplease drop it now\n```"));
+        assert!(mentioned("write `drop it`"));
+        assert!(!mentioned("\"please drop it\""));
+        assert!(!mentioned("don'drop it'"));
+        assert!(!mentioned("```\nx\n```\nplease drop it now"));
+        assert!(!mentioned("drop it"));
+    }
+}

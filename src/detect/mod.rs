@@ -1,0 +1,211 @@
+//! From an event to its findings: views, engine, confirmation, context.
+//!
+//! [`Rules`] is a compiled pack; [`Scratch`] is the memory of one thread that scans with
+//! it. A scan reads every string of the event in the views that it needs, takes the
+//! engine's matches as they are and lets `confirm` say what each is worth. What follows
+//! from a finding is `policy`'s business.
+//!
+//! One design choice matters: the strings of an event are scanned as one text, set apart
+//! so that a match across them is noticed, and then each is scanned alone. Tool calls are
+//! made of short strings, and a call of the engine for each would cost more than the scan.
+
+mod confirm;
+mod context;
+mod keyed;
+mod limits;
+mod scan;
+mod selftest;
+
+use crate::engine::{self, Engine, Spec};
+use crate::event::{Carrier, Event};
+use crate::finding::{Coverage, Finding};
+use crate::patterns::{Class, RuleSet};
+
+pub use limits::ScanLimits;
+pub use selftest::{Failure, selftest};
+
+use confirm::Confirm;
+use keyed::Keyed;
+use scan::Memory;
+
+/// Which automata decide which expressions are worth confirming.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Vectorscan where it is compiled in, else Rust.
+    #[default]
+    Auto,
+    /// aho-corasick and regex-automata.
+    Rust,
+    /// Vectorscan.
+    Vectorscan,
+}
+
+/// A compiled pack; shared by all lanes, swapped whole.
+pub struct Rules {
+    /// Where it came from.
+    pub set: RuleSet,
+    /// What a scan may cost.
+    pub limits: ScanLimits,
+    /// Every expression; reads raw and clean text.
+    all: Engine,
+    all_specs: Vec<SpecOf>,
+    /// The expressions that read folded text.
+    folded: Engine,
+    folded_specs: Vec<SpecOf>,
+    /// One for each rule, in the order of the set.
+    confirm: Vec<Confirm>,
+    keyed: Keyed,
+    /// No expression matches anything shorter.
+    shortest: usize,
+    builtin: limits::Sources,
+}
+
+/// What the scan needs to know of an expression without its rule at hand.
+#[derive(Clone, Copy, Debug)]
+struct SpecOf {
+    rule: u32,
+    carriers: u8,
+    raw: bool,
+    clean: bool,
+    folded: bool,
+}
+
+/// A pack that does not compile.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot compile rule `{rule}`: {reason}")]
+pub struct CompileError {
+    /// The rule's id.
+    pub rule: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Working memory of one scanning thread; borrows the automata of its [`Rules`].
+pub struct Scratch<'a> {
+    rules: &'a Rules,
+    all: engine::Scanner<'a>,
+    folded: engine::Scanner<'a>,
+    memory: Memory,
+}
+
+/// What one event holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// Sorted by field, start, end, rule.
+    pub findings: Vec<Finding>,
+    /// What was looked at.
+    pub coverage: Coverage,
+}
+
+impl Rules {
+    /// Compiles a pack.
+    ///
+    /// # Errors
+    /// [`CompileError`] names the rule.
+    pub fn compile(
+        set: RuleSet,
+        limits: ScanLimits,
+        engine: EngineKind,
+    ) -> Result<Self, CompileError> {
+        let mut all = (Vec::new(), Vec::new());
+        let mut folded = (Vec::new(), Vec::new());
+        let mut confirm = Vec::with_capacity(set.rules.len());
+        let mut shortest = usize::MAX;
+        for (at, rule) in set.rules.iter().enumerate() {
+            let failed = |reason: String| CompileError { rule: rule.source.rule.clone(), reason };
+            confirm.push(Confirm::compile(rule).map_err(failed)?);
+            let of = SpecOf {
+                rule: at as u32,
+                carriers: rule.carriers.iter().fold(0, |mask, &carrier| mask | bit(carrier)),
+                raw: rule.views.raw,
+                clean: rule.views.clean,
+                folded: rule.views.folded,
+            };
+            // ASCII text is folded by reading it without case.
+            let caseless = rule.class == Class::Shape && of.folded && !of.raw && !of.clean;
+            for expr in &rule.exprs {
+                let spec = |regex: String| Spec { regex, max_len: expr.max_len, group: expr.group };
+                shortest = shortest.min(shortest_match(&expr.regex).map_err(failed)?);
+                all.0.push(spec(if caseless {
+                    format!("(?i:{})", expr.regex)
+                } else {
+                    expr.regex.clone()
+                }));
+                all.1.push(of);
+                if of.folded {
+                    folded.0.push(spec(expr.regex.clone()));
+                    folded.1.push(of);
+                }
+            }
+        }
+        let build = |(specs, of): &(Vec<Spec>, Vec<SpecOf>)| {
+            Engine::compile(specs, kind(engine)).map_err(|error| CompileError {
+                rule: error
+                    .spec
+                    .and_then(|spec| set.rules.get(of.get(spec)?.rule as usize))
+                    .map_or_else(|| "(all)".to_owned(), |rule| rule.source.rule.clone()),
+                reason: error.reason,
+            })
+        };
+        let (all_engine, folded_engine) = (build(&all)?, build(&folded)?);
+        let keyed = Keyed::compile(&set).map_err(|(rule, reason)| CompileError { rule, reason })?;
+        Ok(Self {
+            all: all_engine,
+            all_specs: all.1,
+            folded: folded_engine,
+            folded_specs: folded.1,
+            confirm,
+            keyed,
+            shortest,
+            builtin: limits::Sources::default(),
+            limits,
+            set,
+        })
+    }
+
+    /// Working memory for one thread.
+    #[must_use]
+    pub fn scratch(&self) -> Scratch<'_> {
+        Scratch {
+            rules: self,
+            all: self.all.scanner().with_limit(self.limits.candidates),
+            folded: self.folded.scanner().with_limit(self.limits.candidates),
+            memory: Memory::default(),
+        }
+    }
+
+    /// The automata in use, by name.
+    #[must_use]
+    pub fn engine_name(&self) -> &'static str {
+        self.all.name()
+    }
+}
+
+impl Scratch<'_> {
+    /// Finds all that the pack knows in every string of the event. Pure: the same event gives the same scan.
+    pub fn scan(&mut self, event: &Event<'_>) -> Scan {
+        scan::scan(self, event)
+    }
+}
+
+fn kind(kind: EngineKind) -> engine::Kind {
+    match kind {
+        EngineKind::Auto => engine::Kind::Auto,
+        EngineKind::Rust => engine::Kind::Rust,
+        EngineKind::Vectorscan => engine::Kind::Vectorscan,
+    }
+}
+
+fn bit(carrier: Carrier) -> u8 {
+    1 << carrier as u8
+}
+
+fn shortest_match(regex: &str) -> Result<usize, String> {
+    let hir = regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .build()
+        .parse(regex)
+        .map_err(|error| error.to_string())?;
+    Ok(hir.properties().minimum_len().unwrap_or(usize::MAX))
+}

@@ -1,0 +1,462 @@
+//! One scan: strings into one text, matches back to their strings, views where they differ.
+
+use std::sync::Arc;
+
+use super::confirm::Hit;
+use super::context::{Around, key_words};
+use super::keyed::Keys;
+use super::limits::reached;
+use super::{Rules, Scan, Scratch, SpecOf, bit};
+use crate::engine::{Match, Overflow, Scanner};
+use crate::event::{Event, Field, Place, RawSpan};
+use crate::finding::{Confidence, Coverage, Finding, ViewName};
+use crate::text::{Folder, Survey, View, ViewSpan, clean_into, survey, whole_chars};
+
+/// Stands between two strings of the shared text. A line end on both sides, as at the
+/// ends of a string; no phrase matches across the middle, and a shape that does is noticed.
+const BETWEEN: &[u8] = b"\n\0\n";
+
+/// A shared text is scanned when it has grown to this; longer strings are scanned where they lie.
+const SHARED_MAX: usize = 64 * 1024;
+
+/// Buffers that a thread keeps from scan to scan.
+#[derive(Default)]
+pub(super) struct Memory {
+    shared: Vec<u8>,
+    segments: Vec<Segment>,
+    matches: Vec<Match>,
+    /// Matches in raw text, offsets in their own field.
+    raw: Vec<FieldMatch>,
+    odd: Vec<(u32, Survey)>,
+    clean: View,
+    folded: View,
+    folder: Folder,
+    key_words: String,
+    found: Vec<Found>,
+    pub(super) keys: Keys,
+}
+
+/// A string's place in the shared text.
+#[derive(Clone, Copy)]
+struct Segment {
+    field: u32,
+    start: usize,
+    end: usize,
+}
+
+#[derive(Clone, Copy)]
+struct FieldMatch {
+    field: u32,
+    spec: u32,
+    start: usize,
+    end: usize,
+}
+
+/// A confirmed hit.
+struct Found {
+    field: u32,
+    rule: u32,
+    span: RawSpan,
+    view: Reading,
+    confidence: Confidence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reading {
+    Raw,
+    Clean,
+    Folded,
+}
+
+impl Reading {
+    fn name(self) -> ViewName {
+        match self {
+            Self::Raw => ViewName::RAW,
+            Self::Clean => ViewName::CLEAN,
+            Self::Folded => ViewName::FOLDED,
+        }
+    }
+}
+
+/// The state of one scan.
+struct Pass<'p, 'a, 'e> {
+    rules: &'a Rules,
+    event: &'p Event<'e>,
+    fields: &'p [Field<'e>],
+    carriers: u8,
+    all: &'p mut Scanner<'a>,
+    folded: &'p mut Scanner<'a>,
+    memory: &'p mut Memory,
+    /// Strings that could not be scanned whole.
+    failed: Vec<u32>,
+    readings: [bool; 3],
+}
+
+pub(super) fn scan(scratch: &mut Scratch<'_>, event: &Event<'_>) -> Scan {
+    let rules = scratch.rules;
+    let fields = event.fields.get(..rules.limits.fields).unwrap_or(&event.fields);
+    let mut pass = Pass {
+        rules,
+        event,
+        fields,
+        carriers: fields.iter().fold(0, |mask, field| mask | bit(field.carrier)),
+        all: &mut scratch.all,
+        folded: &mut scratch.folded,
+        memory: &mut scratch.memory,
+        failed: Vec::new(),
+        readings: [!fields.is_empty(), false, false],
+    };
+    pass.read_raw();
+    pass.judge();
+    pass.finish()
+}
+
+impl Pass<'_, '_, '_> {
+    /// The engine's matches in the raw text of every string.
+    fn read_raw(&mut self) {
+        self.memory.raw.clear();
+        self.memory.odd.clear();
+        self.memory.found.clear();
+        self.memory.shared.clear();
+        self.memory.segments.clear();
+        for (at, field) in self.fields.iter().enumerate() {
+            let text = field.text.as_bytes();
+            let at = at as u32;
+            if text.len() < self.rules.shortest {
+                continue;
+            }
+            let survey = survey(&field.text);
+            if survey.needs_folded() {
+                self.memory.odd.push((at, survey));
+            }
+            if self.memory.shared.len() + text.len() > SHARED_MAX {
+                self.flush();
+            }
+            if text.len() > SHARED_MAX {
+                self.scan_alone(at);
+                continue;
+            }
+            let start = self.memory.shared.len();
+            self.memory.segments.push(Segment { field: at, start, end: start + text.len() });
+            self.memory.shared.extend_from_slice(text);
+            self.memory.shared.extend_from_slice(BETWEEN);
+        }
+        self.flush();
+    }
+
+    /// Scans the shared text; where a match crosses from one string into another, each
+    /// string alone.
+    fn flush(&mut self) {
+        // Not the last separator: a single string is scanned exactly as it is.
+        let len = self.memory.shared.len().saturating_sub(BETWEEN.len());
+        if self.memory.segments.is_empty() {
+            return;
+        }
+        let wanted = wanted(&self.rules.all_specs, self.carriers, |_| true);
+        let Memory { shared, matches, segments, raw, .. } = &mut *self.memory;
+        let text = shared.get(..len).unwrap_or_default();
+        let scanned = self.all.matches_where(text, wanted, matches);
+        let before = raw.len();
+        let whole = scanned.is_ok()
+            && matches.iter().all(|hit| {
+                let at = segments.partition_point(|segment| segment.end < hit.end);
+                let Some(segment) = segments.get(at) else { return false };
+                raw.push(FieldMatch {
+                    field: segment.field,
+                    spec: hit.spec,
+                    start: hit.group_start.wrapping_sub(segment.start),
+                    end: hit.group_end.wrapping_sub(segment.start),
+                });
+                hit.start >= segment.start && hit.end <= segment.end
+            });
+        if !whole {
+            raw.truncate(before);
+            let fields: Vec<u32> = segments.iter().map(|segment| segment.field).collect();
+            for field in fields {
+                self.scan_alone(field);
+            }
+        }
+        self.memory.shared.clear();
+        self.memory.segments.clear();
+    }
+
+    fn scan_alone(&mut self, at: u32) {
+        let Some(field) = self.fields.get(at as usize) else { return };
+        let wanted = wanted(&self.rules.all_specs, bit(field.carrier), |_| true);
+        let Memory { matches, raw, .. } = &mut *self.memory;
+        if self.all.matches_where(field.text.as_bytes(), wanted, matches).is_err() {
+            self.failed.push(at);
+            return;
+        }
+        raw.extend(matches.iter().map(|hit| FieldMatch {
+            field: at,
+            spec: hit.spec,
+            start: hit.group_start,
+            end: hit.group_end,
+        }));
+    }
+
+    /// What the matches are worth, string by string, and what the other views add.
+    fn judge(&mut self) {
+        self.memory.raw.sort_by_key(|hit| (hit.field, hit.spec, hit.start));
+        let raw = std::mem::take(&mut self.memory.raw);
+        let odd = std::mem::take(&mut self.memory.odd);
+        let mut rest = raw.as_slice();
+        let mut odd_rest = odd.as_slice();
+        for (at, field) in self.fields.iter().enumerate() {
+            let at = at as u32;
+            let count = rest.iter().take_while(|hit| hit.field == at).count();
+            let (hits, after) = rest.split_at(count);
+            rest = after;
+            let survey = match odd_rest.split_first() {
+                Some(((first, survey), after)) if *first == at => {
+                    odd_rest = after;
+                    *survey
+                }
+                _ => Survey::default(),
+            };
+            let keyed = field.place != Place::Key && !self.rules.keyed.is_empty();
+            if hits.is_empty() && !survey.needs_folded() && !keyed {
+                continue;
+            }
+            self.judge_field(at, field, hits, survey);
+        }
+        self.memory.raw = raw;
+        self.memory.odd = odd;
+    }
+
+    fn judge_field(&mut self, at: u32, field: &Field<'_>, hits: &[FieldMatch], survey: Survey) {
+        let mut clean = std::mem::take(&mut self.memory.clean);
+        let mut folded = std::mem::take(&mut self.memory.folded);
+        if survey.odd {
+            clean_into(&mut clean, &field.text);
+        }
+        if survey.needs_folded() {
+            self.memory.folder.fold_into(&mut folded, &field.text);
+        }
+        let clean_differs = survey.odd && clean.bytes() != field.text.as_bytes();
+        let mut judge = Judge {
+            rules: self.rules,
+            event: self.event,
+            at,
+            field,
+            // Digits inside words change nothing for context words.
+            folded: survey.odd.then_some(&folded),
+            key_words: &mut self.memory.key_words,
+            has_key_words: false,
+            found: &mut self.memory.found,
+        };
+        for hit in hits {
+            let Some(of) = self.rules.all_specs.get(hit.spec as usize) else { continue };
+            let reads = !survey.odd || of.raw || (of.clean && !clean_differs);
+            if reads && of.carriers & bit(field.carrier) != 0 {
+                let span = RawSpan { start: hit.start, end: hit.end };
+                judge.hit(*of, field.text.as_bytes(), hit.start..hit.end, span, Reading::Raw);
+            }
+        }
+        let matches = &mut self.memory.matches;
+        let mut failed = false;
+        let mut views = Vec::new();
+        if clean_differs {
+            views.push((Reading::Clean, &clean));
+        }
+        if survey.needs_folded() {
+            views.push((Reading::Folded, &folded));
+        }
+        for (reading, view) in views {
+            self.readings[reading as usize] = true;
+            let (engine, specs) = match reading {
+                Reading::Folded => (&mut *self.folded, &self.rules.folded_specs),
+                _ => (&mut *self.all, &self.rules.all_specs),
+            };
+            let reads = |of: &SpecOf| if reading == Reading::Clean { of.clean } else { of.folded };
+            let scanned = engine.matches_where(
+                view.bytes(),
+                wanted(specs, bit(field.carrier), reads),
+                matches,
+            );
+            failed |= scanned.is_err();
+            for hit in &*matches {
+                let value = ViewSpan { start: hit.group_start, end: hit.group_end };
+                if let (Some(of), Some(span)) =
+                    (specs.get(hit.spec as usize), view.raw_span(value, &field.text))
+                {
+                    judge.hit(*of, view.bytes(), value.start..value.end, span, reading);
+                }
+            }
+        }
+        let view = if clean_differs { Some(&clean) } else { None };
+        let keyed = super::keyed::matches(
+            &self.rules.keyed,
+            &mut self.memory.keys,
+            self.all,
+            &self.rules.all_specs,
+            (self.event, field, view),
+            matches,
+        );
+        match keyed {
+            Ok(Some(text)) => {
+                for hit in &*matches {
+                    let value = hit.group_start.max(text.value_at)..hit.group_end;
+                    if hit.start >= text.value_at || value.is_empty() {
+                        continue;
+                    }
+                    let inside = ViewSpan {
+                        start: value.start - text.value_at,
+                        end: value.end - text.value_at,
+                    };
+                    let span = match view {
+                        Some(view) => view.raw_span(inside, &field.text),
+                        None => Some(RawSpan { start: inside.start, end: inside.end }),
+                    };
+                    if let (Some(of), Some(span)) =
+                        (self.rules.all_specs.get(hit.spec as usize), span)
+                    {
+                        let reading = if view.is_some() { Reading::Clean } else { Reading::Raw };
+                        judge.hit(*of, text.bytes, value, span, reading);
+                    }
+                }
+            }
+            Ok(None) => {}
+            Err(Overflow) => failed = true,
+        }
+        if failed {
+            self.failed.push(at);
+        }
+        self.memory.clean = clean;
+        self.memory.folded = folded;
+    }
+
+    /// Sorts, drops what another finding of the same rule says already, and counts.
+    fn finish(mut self) -> Scan {
+        let found = &mut self.memory.found;
+        found.sort_by(|a, b| {
+            (a.field, a.rule, a.span.start, b.span.end, a.view).cmp(&(
+                b.field,
+                b.rule,
+                b.span.start,
+                a.span.end,
+                b.view,
+            ))
+        });
+        let mut kept: Vec<Found> = Vec::with_capacity(found.len());
+        for hit in found.drain(..) {
+            if let Some(last) = kept.last_mut()
+                && (last.field, last.rule) == (hit.field, hit.rule)
+                && hit.span.end <= last.span.end
+            {
+                if hit.span == last.span {
+                    last.confidence = last.confidence.max(hit.confidence);
+                    continue;
+                }
+                if hit.confidence <= last.confidence {
+                    continue;
+                }
+            }
+            kept.push(hit);
+        }
+        kept.sort_by_key(|hit| (hit.field, hit.span.start, hit.span.end, hit.rule));
+        let mut findings = Vec::with_capacity(kept.len());
+        let mut truncated = false;
+        let builtin = &self.rules.builtin;
+        if kept.len() > self.rules.limits.findings {
+            kept.truncate(self.rules.limits.findings);
+            findings.push(reached(&builtin.findings, None));
+            truncated = true;
+        }
+        if self.fields.len() < self.event.fields.len() {
+            findings.push(reached(&builtin.fields, None));
+            truncated = true;
+        }
+        self.failed.sort_unstable();
+        self.failed.dedup();
+        for &field in &self.failed {
+            findings.push(reached(&builtin.candidates, Some(field)));
+            truncated = true;
+        }
+        findings.extend(kept.into_iter().filter_map(|hit| {
+            let rule = self.rules.set.rules.get(hit.rule as usize)?;
+            Some(Finding {
+                source: Arc::clone(&rule.source),
+                confidence: hit.confidence,
+                field: Some(hit.field),
+                span: hit.span,
+                view: hit.view.name(),
+            })
+        }));
+        if truncated {
+            findings.sort_by(|a, b| {
+                (a.field, a.span, &a.source.rule).cmp(&(b.field, b.span, &b.source.rule))
+            });
+        }
+        Scan { findings, coverage: self.coverage(truncated) }
+    }
+
+    fn coverage(&self, truncated: bool) -> Coverage {
+        let bytes = |fields: &[Field<'_>]| fields.iter().map(|field| field.text.len() as u64).sum();
+        let unread: u64 = self
+            .failed
+            .iter()
+            .filter_map(|&field| self.fields.get(field as usize))
+            .map(|field| field.text.len() as u64)
+            .sum();
+        let scanned: u64 = bytes(self.fields);
+        Coverage {
+            bytes: bytes(&self.event.fields),
+            scanned: scanned.saturating_sub(unread),
+            views: [Reading::Raw, Reading::Clean, Reading::Folded]
+                .into_iter()
+                .filter(|&reading| self.readings[reading as usize])
+                .map(Reading::name)
+                .collect(),
+            truncated,
+        }
+    }
+}
+
+/// What the hits of one string are judged with.
+struct Judge<'j, 'e> {
+    rules: &'j Rules,
+    event: &'j Event<'e>,
+    at: u32,
+    field: &'j Field<'e>,
+    folded: Option<&'j View>,
+    key_words: &'j mut String,
+    has_key_words: bool,
+    found: &'j mut Vec<Found>,
+}
+
+impl Judge<'_, '_> {
+    fn hit(
+        &mut self,
+        of: SpecOf,
+        bytes: &[u8],
+        value: std::ops::Range<usize>,
+        span: RawSpan,
+        view: Reading,
+    ) {
+        if !self.has_key_words {
+            key_words(self.event, self.field.node, self.key_words);
+            self.has_key_words = true;
+        }
+        let Some(confirm) = self.rules.confirm.get(of.rule as usize) else { return };
+        let span = whole_chars(span, &self.field.text);
+        let around =
+            Around { text: &self.field.text, folded: self.folded, span, keys: self.key_words };
+        let hit = Hit { bytes, value, carrier: self.field.carrier, around };
+        if let Some(confidence) = confirm.confirm(&hit)
+            && !span.is_empty()
+        {
+            self.found.push(Found { field: self.at, rule: of.rule, span, view, confidence });
+        }
+    }
+}
+
+/// Which expressions are worth confirming.
+pub(super) fn wanted(
+    specs: &[SpecOf],
+    carriers: u8,
+    reads: impl Fn(&SpecOf) -> bool,
+) -> impl Fn(u32) -> bool {
+    move |spec| specs.get(spec as usize).is_some_and(|of| of.carriers & carriers != 0 && reads(of))
+}

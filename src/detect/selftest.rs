@@ -1,0 +1,104 @@
+//! A pack's own tests: examples are found by their rule, negative examples are not.
+//!
+//! Run in every engine that is compiled in, for each carrier that the rule names, so that
+//! a rule cannot pass in one build and fail in another.
+
+use super::{CompileError, EngineKind, Rules, ScanLimits};
+use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use crate::finding::Confidence;
+use crate::patterns::{Rule, RuleSet, generate};
+
+/// An example that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}:{line}: rule `{rule}` ({engine}): {what}: {example}")]
+pub struct Failure {
+    /// The rule.
+    pub rule: String,
+    /// Its file.
+    pub path: String,
+    /// Its line.
+    pub line: u64,
+    /// The engine that was at work.
+    pub engine: &'static str,
+    /// What went wrong.
+    pub what: &'static str,
+    /// The example as it stands in the file, generators not expanded.
+    pub example: String,
+}
+
+/// Seeds under which generated examples are expanded.
+const SEEDS: std::ops::Range<u64> = 1..4;
+
+/// Runs every example of the pack.
+///
+/// # Errors
+/// The pack does not compile.
+pub fn selftest(set: &RuleSet) -> Result<Vec<Failure>, CompileError> {
+    let mut failures = Vec::new();
+    let kinds: &[EngineKind] = if cfg!(feature = "vectorscan") {
+        &[EngineKind::Rust, EngineKind::Auto]
+    } else {
+        &[EngineKind::Rust]
+    };
+    for &kind in kinds {
+        let rules = Rules::compile(set.clone(), ScanLimits::default(), kind)?;
+        let mut scratch = rules.scratch();
+        for rule in &set.rules {
+            let mut check = |examples: &[String], positive: bool| {
+                for example in examples {
+                    for seed in SEEDS {
+                        let text = generate::expand(example, seed).unwrap_or_default();
+                        let holds = rule.carriers.iter().all(|&carrier| {
+                            let event = event_of(&text, carrier);
+                            let found = scratch
+                                .scan(&event)
+                                .findings
+                                .iter()
+                                .filter(|finding| finding.source.rule == rule.source.rule)
+                                .any(|finding| positive || finding.confidence > Confidence::Low);
+                            found == positive
+                        });
+                        if !holds {
+                            failures.push(failure(rule, rules.engine_name(), positive, example));
+                            break;
+                        }
+                    }
+                }
+            };
+            check(&rule.examples, true);
+            check(&rule.negative_examples, false);
+        }
+    }
+    Ok(failures)
+}
+
+fn failure(rule: &Rule, engine: &'static str, positive: bool, example: &str) -> Failure {
+    Failure {
+        rule: rule.source.rule.clone(),
+        path: rule.path.clone(),
+        line: rule.line,
+        engine,
+        what: if positive { "an example is not found" } else { "a negative example is found" },
+        example: example.to_owned(),
+    }
+}
+
+/// An event of one string, at `/text`.
+fn event_of(text: &str, carrier: Carrier) -> Event<'_> {
+    let kind = match carrier {
+        Carrier::System | Carrier::User | Carrier::Retrieved => Kind::Prompt,
+        Carrier::Assistant => Kind::Output,
+        Carrier::ToolCall => Kind::ToolCall,
+        Carrier::ToolResult => Kind::ToolResult,
+    };
+    let mut event = Event::new(kind, "example".into(), "example".into(), Millis(0));
+    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
+    event.fields.push(Field {
+        node: 0,
+        place: Place::Value,
+        carrier,
+        text: text.into(),
+        token: RecordSpan::default(),
+    });
+    event
+}

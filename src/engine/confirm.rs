@@ -1,0 +1,236 @@
+//! The second pass: which candidates are matches, and where exactly.
+//!
+//! A [`Candidate`] says that a match may start between two places. Windows of one expression that
+//! touch become one, so no byte is searched again for the next candidate, and hostile text cannot
+//! make the work quadratic. Three facts make a window search equal to a search of the whole text:
+//! every match starts inside some candidate, so nothing is found earlier by looking elsewhere; the
+//! window reaches as far behind the last start as a match can be long (or to the text's end), so no
+//! match is cut short; and assertions see the text around the window.
+
+use regex_automata::meta::{self, Cache};
+use regex_automata::util::iter::Searcher;
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Anchored, Input};
+use regex_syntax::hir::Hir;
+
+use super::Match;
+
+/// So few possible starts are tried one by one, each search stopping at the first byte that does
+/// not fit. It is also how often a byte may be searched again.
+const TRIES: usize = 4;
+
+/// A piece's place in its expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) spec: u32,
+    pub(super) lead_min: usize,
+    pub(super) lead_max: Option<usize>,
+}
+
+impl Source {
+    /// The starts that a piece ending at `end` speaks for, if the text has room for them.
+    pub(super) fn candidate(self, end: usize) -> Option<Candidate> {
+        let to = end.checked_sub(self.lead_min)?;
+        let from = self.lead_max.map_or(0, |lead| end.saturating_sub(lead));
+        Some(Candidate { spec: self.spec, from, to })
+    }
+}
+
+/// A match of `spec` may start at `from`, at `to`, or between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// Index of the spec.
+    pub spec: u32,
+    /// The first place.
+    pub from: usize,
+    /// The last place.
+    pub to: usize,
+}
+
+/// The exact automata of one spec.
+pub(super) struct Expression {
+    regex: meta::Regex,
+    group: usize,
+    /// No match is longer; `None` for an expression without bound.
+    longest: Option<usize>,
+    /// Searched for in every text, without a candidate.
+    pub(super) everywhere: bool,
+}
+
+impl Expression {
+    pub(super) fn compile(hir: &Hir, group: usize) -> Result<Self, String> {
+        let regex = super::exact(hir, group > 0)?;
+        if group >= regex.captures_len() && group > 0 {
+            let groups = hir.properties().explicit_captures_len();
+            return Err(format!("group {group} is named, and the expression has {groups}"));
+        }
+        Ok(Self { regex, group, longest: hir.properties().maximum_len(), everywhere: false })
+    }
+}
+
+/// Working memory of the second pass.
+pub(super) struct Confirm<'a> {
+    expressions: &'a [Expression],
+    everywhere: Vec<u32>,
+    /// Made at the first candidate: most expressions never meet one.
+    caches: Vec<Option<Cache>>,
+    slots: Vec<Option<NonMaxUsize>>,
+}
+
+impl<'a> Confirm<'a> {
+    pub(super) fn new(expressions: &'a [Expression]) -> Self {
+        let everywhere = (0..)
+            .zip(expressions)
+            .filter(|(_, each)| each.everywhere)
+            .map(|(spec, _)| spec)
+            .collect();
+        let caches = expressions.iter().map(|_| None).collect();
+        Self { expressions, everywhere, caches, slots: Vec::new() }
+    }
+
+    /// Appends the matches of all candidates, and of those expressions that have none.
+    pub(super) fn run(
+        &mut self,
+        haystack: &[u8],
+        candidates: &mut [Candidate],
+        wanted: impl Fn(u32) -> bool,
+        out: &mut Vec<Match>,
+    ) {
+        candidates.sort_unstable();
+        for of_spec in candidates.chunk_by(|a, b| a.spec == b.spec) {
+            self.expression(of_spec[0].spec, haystack, out).windows(of_spec);
+        }
+        for at in 0..self.everywhere.len() {
+            let spec = self.everywhere[at];
+            if wanted(spec) {
+                self.expression(spec, haystack, out).everywhere();
+            }
+        }
+        if !self.everywhere.is_empty() {
+            out.sort_unstable();
+        }
+    }
+
+    fn expression<'s>(
+        &'s mut self,
+        spec: u32,
+        haystack: &'s [u8],
+        out: &'s mut Vec<Match>,
+    ) -> Search<'s> {
+        let expression = &self.expressions[spec as usize];
+        let cache =
+            self.caches[spec as usize].get_or_insert_with(|| expression.regex.create_cache());
+        Search { spec, expression, cache, slots: &mut self.slots, haystack, out }
+    }
+}
+
+/// One expression over one text.
+struct Search<'s> {
+    spec: u32,
+    expression: &'s Expression,
+    cache: &'s mut Cache,
+    slots: &'s mut Vec<Option<NonMaxUsize>>,
+    haystack: &'s [u8],
+    out: &'s mut Vec<Match>,
+}
+
+impl Search<'_> {
+    /// What `find_iter` does, empty matches included.
+    fn everywhere(mut self) {
+        let mut searcher = Searcher::new(Input::new(self.haystack));
+        loop {
+            let found =
+                searcher.advance(|input| Ok(self.expression.regex.search_with(self.cache, input)));
+            let Some(found) = found else { return };
+            self.report(found.start(), found.end());
+        }
+    }
+
+    /// Searches the windows of candidates that are sorted by their first place.
+    fn windows(mut self, candidates: &[Candidate]) {
+        let mut rest = candidates;
+        // Where the last match ended: matches do not overlap.
+        let mut free = 0;
+        while let Some(first) = rest.first() {
+            let mut last_start = first.to;
+            let mut starts = first.to - first.from + 1;
+            let mut taken = 1;
+            for next in rest.iter().skip(1) {
+                if next.from > self.window_end(last_start) {
+                    break;
+                }
+                last_start = last_start.max(next.to);
+                starts = starts.saturating_add(next.to - next.from + 1);
+                taken += 1;
+            }
+            let (window, after) = rest.split_at(taken);
+            rest = after;
+            free = if starts <= TRIES {
+                self.each_start(window, free)
+            } else {
+                self.window(first.from.max(free), last_start, free)
+            };
+        }
+    }
+
+    /// The end of the text that can matter to a match starting at `start` or before.
+    fn window_end(&self, start: usize) -> usize {
+        let end =
+            self.expression.longest.map_or(usize::MAX, |longest| start.saturating_add(longest));
+        end.min(self.haystack.len())
+    }
+
+    /// All matches that start between two places; returns where the last of them ends, or `free`.
+    fn window(&mut self, mut from: usize, last_start: usize, mut free: usize) -> usize {
+        let end = self.window_end(last_start);
+        while from <= last_start {
+            let input = Input::new(self.haystack).range(from..end);
+            let Some(found) = self.expression.regex.search_with(self.cache, &input) else { break };
+            if found.start() > last_start {
+                break;
+            }
+            self.report(found.start(), found.end());
+            // A gated expression matches no empty text, so this moves on.
+            from = found.end();
+            free = from;
+        }
+        free
+    }
+
+    /// Tries each start of each candidate on its own.
+    fn each_start(&mut self, window: &[Candidate], mut free: usize) -> usize {
+        let mut next = free;
+        for candidate in window {
+            let mut start = candidate.from.max(next);
+            while start <= candidate.to {
+                let input = Input::new(self.haystack)
+                    .range(start..self.window_end(start))
+                    .anchored(Anchored::Yes);
+                start += 1;
+                if let Some(found) = self.expression.regex.search_with(self.cache, &input) {
+                    self.report(found.start(), found.end());
+                    free = found.end();
+                    start = free;
+                }
+                next = start;
+            }
+        }
+        free
+    }
+
+    /// Writes down a match with its group.
+    fn report(&mut self, start: usize, end: usize) {
+        let group = self.expression.group;
+        let (mut group_start, mut group_end) = (start, end);
+        if group > 0 {
+            self.slots.clear();
+            self.slots.resize((group + 1) * 2, None);
+            let input = Input::new(self.haystack).range(start..end).anchored(Anchored::Yes);
+            self.expression.regex.search_slots_with(self.cache, &input, self.slots);
+            if let (Some(from), Some(to)) = (self.slots[group * 2], self.slots[group * 2 + 1]) {
+                (group_start, group_end) = (from.get(), to.get());
+            }
+        }
+        self.out.push(Match { spec: self.spec, start, end, group_start, group_end });
+    }
+}

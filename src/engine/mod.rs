@@ -1,0 +1,225 @@
+//! Automata: all expressions of a pack against one text, exactly.
+//!
+//! A first pass over the text ([Vectorscan](Kind::Vectorscan), or keywords in Rust) names places
+//! where an expression may match, and the expression itself, run in a window around each place,
+//! says whether it does. The result is defined without any of that: for each expression exactly
+//! what `regex::bytes::Regex::find_iter` (Unicode off) finds in the whole text. Both engines give
+//! the same matches; a test holds them to it. Views, validators and context are for `detect`.
+
+use std::fmt;
+
+use regex_automata::meta;
+use regex_automata::nfa::thompson::WhichCaptures;
+use regex_syntax::hir::Hir;
+
+mod confirm;
+mod first;
+#[cfg_attr(
+    not(feature = "vectorscan"),
+    expect(dead_code, reason = "the keyword pass prints no pieces")
+)]
+mod superset;
+
+pub use confirm::Candidate;
+use confirm::{Confirm, Expression};
+use first::{FirstPass, FirstScan};
+
+/// One expression to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Syntax of the `regex` crate, read with Unicode off.
+    pub regex: String,
+    /// The width that a reader of streams must hold back for this expression. A whole text is
+    /// searched without regard to it: a longer match is found whole.
+    pub max_len: usize,
+    /// The capture group to report; 0 is the whole match.
+    pub group: usize,
+}
+
+/// Which automata make the first pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Vectorscan where it is compiled in and the processor can run it, else Rust.
+    #[default]
+    Auto,
+    /// Keywords through aho-corasick.
+    Rust,
+    /// Vectorscan, or an error.
+    Vectorscan,
+}
+
+/// One match of one expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Match {
+    /// Index into the specs that were compiled.
+    pub spec: u32,
+    /// Where the match starts.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// Where the spec's group starts; the whole match when the group took no part in it.
+    pub group_start: usize,
+    /// Where the spec's group ends.
+    pub group_end: usize,
+}
+
+/// An expression that cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct CompileError {
+    /// Index of the spec; `None` where the engine as a whole cannot be built.
+    pub spec: Option<usize>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The text could not be searched whole: "could not scan", which is never "nothing found".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the first pass gave up: too many candidates, or too long a text")]
+pub struct Overflow;
+
+/// How an expression is looked for; printed by `weir patterns explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// A first pass looks for these; each match holds one of them.
+    Gated(Vec<String>),
+    /// No part of it is rare enough, or Vectorscan refused it: run over every text.
+    Everywhere,
+}
+
+/// Compiled expressions; immutable, shared by all threads, swapped whole.
+pub struct Engine {
+    expressions: Vec<Expression>,
+    plans: Vec<Plan>,
+    first: FirstPass,
+}
+
+/// Working memory of one thread; borrows its [`Engine`].
+pub struct Scanner<'a> {
+    first: FirstScan<'a>,
+    confirm: Confirm<'a>,
+    candidates: Vec<Candidate>,
+    limit: usize,
+}
+
+impl Engine {
+    /// Compiles all expressions.
+    ///
+    /// # Errors
+    /// [`CompileError`] names the first expression that is not valid or too large, or says that
+    /// Vectorscan was asked for and is not there.
+    pub fn compile(specs: &[Spec], kind: Kind) -> Result<Self, CompileError> {
+        let mut expressions = Vec::with_capacity(specs.len());
+        let mut hirs = Vec::with_capacity(specs.len());
+        for (at, spec) in specs.iter().enumerate() {
+            let error = |reason: String| CompileError { spec: Some(at), reason };
+            let hir = parse(&spec.regex).map_err(error)?;
+            expressions.push(Expression::compile(&hir, spec.group).map_err(error)?);
+            hirs.push(hir);
+        }
+        let first = FirstPass::compile(&hirs, kind)?;
+        let mut plans = vec![Plan::Everywhere; specs.len()];
+        for (text, source) in first.sources() {
+            match &mut plans[source.spec as usize] {
+                Plan::Gated(texts) => texts.push(text),
+                plan @ Plan::Everywhere => *plan = Plan::Gated(vec![text]),
+            }
+        }
+        for (expression, plan) in expressions.iter_mut().zip(&plans) {
+            expression.everywhere = *plan == Plan::Everywhere;
+        }
+        Ok(Self { expressions, plans, first })
+    }
+
+    /// Working memory for one thread.
+    #[must_use]
+    pub fn scanner(&self) -> Scanner<'_> {
+        Scanner {
+            first: self.first.scanner(),
+            confirm: Confirm::new(&self.expressions),
+            candidates: Vec::new(),
+            limit: 100_000,
+        }
+    }
+
+    /// How each spec is looked for, in the order of the specs.
+    #[must_use]
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// The automata in use: `vectorscan` or `rust`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.first.name()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine({}, {} specs)", self.name(), self.plans.len())
+    }
+}
+
+impl Scanner<'_> {
+    /// The same with another limit to the candidates of one text.
+    #[must_use]
+    pub fn with_limit(mut self, candidates: usize) -> Self {
+        self.limit = candidates;
+        self
+    }
+
+    /// Finds all matches of all specs, in the order of specs, and of starts within one spec. Clears `out` first.
+    ///
+    /// # Errors
+    /// [`Overflow`] when the first pass gave up; `out` is then empty.
+    pub fn matches(&mut self, haystack: &[u8], out: &mut Vec<Match>) -> Result<(), Overflow> {
+        self.matches_where(haystack, |_| true, out)
+    }
+
+    /// The same for those specs only that `wanted` names: the others cost nothing but the first pass.
+    ///
+    /// # Errors
+    /// [`Overflow`] when the first pass gave up; `out` is then empty.
+    pub fn matches_where(
+        &mut self,
+        haystack: &[u8],
+        wanted: impl Fn(u32) -> bool,
+        out: &mut Vec<Match>,
+    ) -> Result<(), Overflow> {
+        out.clear();
+        self.candidates.clear();
+        self.first.find(haystack, &wanted, self.limit, &mut self.candidates)?;
+        self.confirm.run(haystack, &mut self.candidates, wanted, out);
+        Ok(())
+    }
+
+    /// The places that the first pass names, before confirmation; for tests and measurements.
+    ///
+    /// # Errors
+    /// [`Overflow`] when it gave up.
+    pub fn candidates(&mut self, haystack: &[u8]) -> Result<&[Candidate], Overflow> {
+        self.candidates.clear();
+        self.first.find(haystack, &|_| true, self.limit, &mut self.candidates)?;
+        Ok(&self.candidates)
+    }
+}
+
+/// Reads an expression as bytes.
+fn parse(regex: &str) -> Result<Hir, String> {
+    regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .build()
+        .parse(regex)
+        .map_err(|error| error.to_string())
+}
+
+/// Compiles the exact automata of one expression.
+fn exact(hir: &Hir, captures: bool) -> Result<meta::Regex, String> {
+    let config = meta::Config::new()
+        .utf8_empty(false)
+        .nfa_size_limit(Some(10 << 20))
+        .which_captures(if captures { WhichCaptures::All } else { WhichCaptures::Implicit });
+    meta::Builder::new().configure(config).build_from_hir(hir).map_err(|error| error.to_string())
+}

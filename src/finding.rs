@@ -1,0 +1,216 @@
+//! What was found in an event, and what may be done about it.
+//!
+//! A [`Finding`] points into raw text; which rule made it, how sure that rule is, and
+//! why, travel with it so that a verdict explains itself. Policy turns findings into an
+//! [`Action`]; nothing here decides.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::event::RawSpan;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every value, weakest first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire, in rules and in policies.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The value of that name, if there is one.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
+named! {
+    /// What is done with an event, weakest first.
+    Action {
+        /// Passed on as it is.
+        Allow = "allow",
+        /// Passed on as it is, and told.
+        Alert = "alert",
+        /// Passed on with spans cut.
+        Redact = "redact",
+        /// Passed on with whole strings replaced by a notice.
+        Replace = "replace",
+        /// Held back; the sender may rephrase or wait.
+        Retry = "retry",
+        /// Held back.
+        Block = "block",
+    }
+}
+
+named! {
+    /// What a hit would cost; fixed by the rule.
+    Severity {
+        /// Worth knowing.
+        Info = "info",
+        /// A nuisance.
+        Low = "low",
+        /// Harm to one person or one session.
+        Medium = "medium",
+        /// Harm to many, or a credential.
+        High = "high",
+        /// The house is on fire.
+        Critical = "critical",
+    }
+}
+
+named! {
+    /// How sure the detector is. Policies act from `Medium` up.
+    Confidence {
+        /// Reported and left alone.
+        Low = "low",
+        /// More likely than not.
+        Medium = "medium",
+        /// A checksum, a unique prefix or an unmistakable phrase.
+        High = "high",
+    }
+}
+
+impl Confidence {
+    /// One step surer.
+    #[must_use]
+    pub fn raised(self) -> Self {
+        if self == Self::Low { Self::Medium } else { Self::High }
+    }
+
+    /// One step less sure.
+    #[must_use]
+    pub fn lowered(self) -> Self {
+        if self == Self::High { Self::Medium } else { Self::Low }
+    }
+}
+
+named! {
+    /// What kind of trouble a rule looks for. The last six are not rule folders:
+    /// they name what made an alert that no pattern made.
+    Family {
+        /// Instructions from those who may not give them.
+        Injection = "injection",
+        /// Keys, tokens, passwords.
+        Secrets = "secrets",
+        /// Personal data.
+        Pii = "pii",
+        /// Data on its way out.
+        Exfiltration = "exfiltration",
+        /// False or unverified claims of authority.
+        Claims = "claims",
+        /// Internal addresses.
+        Urls = "urls",
+        /// Dangerous tool parameters.
+        Tools = "tools",
+        /// Planted values.
+        Canaries = "canaries",
+        /// Word lists of the user.
+        Lists = "lists",
+        /// Something left a baseline.
+        Behavior = "behavior",
+        /// Information went where it must not.
+        Flow = "flow",
+        /// A rule of the policy: quota, tool, hours, kill.
+        Policy = "policy",
+        /// A model's score.
+        Classifier = "classifier",
+        /// An operator's order.
+        Control = "control",
+        /// Weir itself: limits, unreadable input, wrong keys.
+        System = "system",
+    }
+}
+
+/// Which reading of a string a hit was found in: `raw`, `clean`, `folded`, or a path such as `base64>folded`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewName(pub std::borrow::Cow<'static, str>);
+
+impl ViewName {
+    /// The text as it is.
+    pub const RAW: Self = Self(std::borrow::Cow::Borrowed("raw"));
+    /// Invisible characters stripped, NFKC, confusables.
+    pub const CLEAN: Self = Self(std::borrow::Cow::Borrowed("clean"));
+    /// Clean, and case, accents and look-alikes folded.
+    pub const FOLDED: Self = Self(std::borrow::Cow::Borrowed("folded"));
+}
+
+/// The identity that a rule or a built-in check lends to its findings.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// Rule id, such as `secrets.github.classic`, or the name of a built-in check, such as `limit.fields`.
+    pub rule: String,
+    /// Kind of trouble.
+    pub family: Family,
+    /// Dotted type of what was found, such as `pii.credit_card`.
+    pub kind: String,
+    /// What a hit would cost.
+    pub severity: Severity,
+    /// One sentence for the reader of the verdict; never holds matched text.
+    pub message: String,
+    /// The rule's default action, weaker than any line of policy.
+    pub action: Option<Action>,
+}
+
+/// One hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What made it.
+    pub source: Arc<Source>,
+    /// How sure we are, after validators and context.
+    pub confidence: Confidence,
+    /// Index into `Event::fields`; `None` where the finding is about the event as a whole.
+    pub field: Option<u32>,
+    /// Bytes of the field's text.
+    pub span: RawSpan,
+    /// The reading in which it was found.
+    pub view: ViewName,
+}
+
+/// What was looked at. "Could not scan" is never the same as "allowed".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Bytes of all strings of the event.
+    pub bytes: u64,
+    /// Bytes that every rule has seen.
+    pub scanned: u64,
+    /// Readings that were made of at least one string, in the order raw, clean, folded, others.
+    pub views: Vec<ViewName>,
+    /// Whether a limit cut something short.
+    pub truncated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_order_from_weak_to_strong() {
+        assert!(Action::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(Action::from_name("block"), Some(Action::Block));
+        assert_eq!(Action::from_name("Block"), None);
+    }
+
+    #[test]
+    fn confidence_moves_one_step_and_stops_at_the_ends() {
+        assert_eq!(Confidence::Low.raised(), Confidence::Medium);
+        assert_eq!(Confidence::High.raised(), Confidence::High);
+        assert_eq!(Confidence::High.lowered(), Confidence::Medium);
+        assert_eq!(Confidence::Low.lowered(), Confidence::Low);
+    }
+}

@@ -1,0 +1,147 @@
+//! What an event's arrival says, whatever stands in it: seen before, misdated, misrouted.
+
+use std::sync::{Arc, LazyLock};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{Event, Millis, RawSpan};
+use crate::finding::{Confidence, Family, Finding, Severity, Source, ViewName};
+use crate::inspect::route::partition_of;
+use crate::inspect::{Incoming, Limits, Notes};
+use crate::state::codec::{Pack, Unpack};
+use crate::state::{Item, Key, Seen, Staged, owner};
+
+/// From the fourth sending on, a repeated record counts as new: whoever sends the same thing
+/// over and over is heard.
+const REPEATS: u32 = 2;
+
+/// Hashes of an event's id, within its agent, and of its record's bytes.
+#[must_use]
+pub fn item(event: &Event<'_>, record: &[u8]) -> Item {
+    let mut id = Sha256::new();
+    for part in [&event.tenant, &event.agent, &event.id] {
+        id.update((part.len() as u64).to_be_bytes());
+        id.update(part.as_bytes());
+    }
+    let first = |hash: &[u8]| hash.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    Item { id: first(&id.finalize()), content: first(&Sha256::digest(record)) }
+}
+
+/// What there is to say of an arrival.
+pub(super) struct Arrival {
+    pub(super) repeat: bool,
+    pub(super) notes: Notes,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Looks at an arrival, and counts it.
+pub(super) fn look(
+    limits: &Limits,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, '_>,
+) -> Arrival {
+    let event = incoming.event;
+    let Seen { same, other } = staged.see(incoming.item);
+    let repeat = (1..=REPEATS).contains(&same);
+    let mut notes = Notes::default();
+    let mut findings = Vec::new();
+    if other > 0 {
+        notes.id_reuse = true;
+        findings.push(finding(&ID_REUSE, Confidence::High));
+    }
+    let now = incoming.at.now;
+    if event.ts > now.plus(limits.ahead_ms) {
+        notes.ahead = true;
+        findings.push(finding(&AHEAD, Confidence::Low));
+    }
+    if event.ts < now.plus(-limits.late_ms) {
+        notes.backdated = true;
+        let often = !repeat && count_late(limits, staged, event) >= limits.late_often;
+        findings.push(finding(&BACKDATED, if often { Confidence::High } else { Confidence::Low }));
+    }
+    let partitions = incoming.partitions;
+    notes.misrouted =
+        partitions > 0 && partition_of(&event.agent, partitions) != incoming.at.partition;
+    Arrival { repeat, notes, findings }
+}
+
+const VERSION: u8 = 1;
+
+/// Counts a backdated event of an agent; returns how many there were in the window.
+fn count_late(limits: &Limits, staged: &mut Staged<'_>, event: &Event<'_>) -> u64 {
+    let now = staged.now();
+    let mut hash = Sha256::new();
+    for part in [&event.tenant, &event.agent] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
+    let key = Key { owner: owner::AGENT, id };
+    let known = staged.get(&key).and_then(|bytes| {
+        let mut from = Unpack::new(VERSION, bytes)?;
+        Some((from.millis()?, from.number()?))
+    });
+    if known.is_none() {
+        while staged.count(owner::AGENT) >= limits.agents.max(1) {
+            let Some((_, oldest)) = staged.first(owner::AGENT) else { break };
+            staged.remove(oldest);
+        }
+    }
+    let (since, count): (Millis, u64) = match known {
+        Some((since, count)) if now < since.plus(limits.late_window_ms) => (since, count + 1),
+        _ => (now, 1),
+    };
+    let value = Pack::new(VERSION).millis(since).number(count).done();
+    staged.put(key, value, Some(since.plus(limits.late_window_ms)));
+    count
+}
+
+/// A finding about the event as a whole.
+pub(super) fn finding(source: &Arc<Source>, confidence: Confidence) -> Finding {
+    Finding {
+        source: Arc::clone(source),
+        confidence,
+        field: None,
+        span: RawSpan::default(),
+        view: ViewName::RAW,
+    }
+}
+
+fn source(rule: &str, family: Family, severity: Severity, message: &str) -> Arc<Source> {
+    Arc::new(Source {
+        rule: rule.to_owned(),
+        family,
+        kind: rule.to_owned(),
+        severity,
+        message: message.to_owned(),
+        action: None,
+    })
+}
+
+type Check = LazyLock<Arc<Source>>;
+
+static ID_REUSE: Check = LazyLock::new(|| {
+    let message = "the id of a recent event came again with other content";
+    source("system.id_reuse", Family::System, Severity::Medium, message)
+});
+
+static AHEAD: Check = LazyLock::new(|| {
+    let message = "the sender's clock runs ahead; the log's time is used instead";
+    source("system.clock_ahead", Family::System, Severity::Low, message)
+});
+
+static BACKDATED: Check = LazyLock::new(|| {
+    let message = "the event is dated long before it came; it counts for quotas, not for baselines";
+    source("system.backdated", Family::System, Severity::Medium, message)
+});
+
+pub(super) static KILLED: Check = LazyLock::new(|| {
+    let message = "an operator's order blocks this agent";
+    source("control.killed", Family::Control, Severity::High, message)
+});
+
+pub(super) static MISROUTED: Check = LazyLock::new(|| {
+    let message = "records are not on the partition that their agent's id leads to: use the Java \
+                   partitioner (`partitioner=murmur2_random` in librdkafka clients) and key by agent id";
+    source("system.key_mismatch", Family::System, Severity::High, message)
+});

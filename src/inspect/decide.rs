@@ -1,0 +1,251 @@
+//! The second half of inspection: findings and standing orders into a decision.
+
+use crate::alert::{Alert, Cause, Origin, Sign, fold};
+use crate::audit::hex;
+use crate::event::{Event, RawSpan};
+use crate::finding::{Action, Confidence, Family, Severity};
+use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, finding, look};
+use crate::inspect::{Decision, Incoming, Reason, Setup};
+use crate::policy::{Mode, Orders};
+use crate::redact::{Cut, Edit, Tags, is_redacted, plain_tag, plan, written};
+use crate::state::Staged;
+
+/// A span that was redacted is told to the SOC from this severity on; below it is daily business.
+const TOLD_WHEN_REDACTED: Severity = Severity::High;
+
+/// Decides one event, in offset order. Changes nothing but `staged`.
+pub fn decide<'s>(
+    setup: &Setup,
+    orders: &Orders,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, 's>,
+) -> Decision<'s> {
+    let Incoming { event, scan, .. } = *incoming;
+    let Arrival { repeat, mut notes, findings } = look(&setup.limits, staged, incoming);
+    let ordered = orders.mode(event);
+    let mut reasons: Vec<Reason> = Vec::new();
+    for found in scan.findings.iter().filter(|found| !is_ours(event, found)).chain(&findings) {
+        let ruling = setup.policy.ruling(event, found);
+        let mode = ordered.unwrap_or(ruling.mode);
+        reasons.push(Reason { finding: found.clone(), action: ruling.action, mode });
+    }
+    if orders.killed(event) {
+        notes.killed = true;
+        // A kill is carried out in every mode: it is an order, not a judgement.
+        reasons.push(Reason {
+            finding: finding(&KILLED, Confidence::High),
+            action: Action::Block,
+            mode: Mode::Enforce,
+        });
+    }
+    let quiet = ordered.unwrap_or_else(|| setup.policy.mode(event));
+    let (action, mode) = strongest(&reasons, quiet);
+    let deciding = |reason: &&Reason| reason.mode == mode && reason.action == action;
+    let first = reasons.iter().find(deciding).map(|reason| &reason.finding);
+    let (mut replacement, mut retry_hint, mut retry_after_ms) = (None, None, None);
+    match (action, first) {
+        (Action::Replace, Some(found)) => replacement = Some(setup.policy.notice(event, found)),
+        (Action::Retry, Some(found)) => {
+            retry_hint = setup.policy.hint(event, found);
+            retry_after_ms = setup.policy.retry_after_ms(event, found);
+        }
+        _ => {}
+    }
+    let edits = match action {
+        Action::Redact | Action::Replace => edits(setup, staged, event, &reasons, mode),
+        _ => Vec::new(),
+    };
+    let audit_edits = audit_edits(event, &reasons);
+    let mut alerts = Vec::new();
+    if !repeat {
+        tell(setup, staged, incoming, &reasons, &mut alerts);
+        if notes.misrouted {
+            tell_misrouted(setup, staged, incoming, &mut alerts);
+        }
+    }
+    Decision {
+        action,
+        enforced: mode == Mode::Enforce,
+        mode,
+        reasons,
+        edits,
+        replacement,
+        retry_hint,
+        retry_after_ms,
+        hold: None,
+        coverage: &scan.coverage,
+        repeat,
+        alerts,
+        audit_edits,
+        notes,
+    }
+}
+
+/// Whether a finding covers nothing but what redaction once wrote there.
+fn is_ours(event: &Event<'_>, found: &crate::finding::Finding) -> bool {
+    found
+        .field
+        .and_then(|index| event.fields.get(index as usize))
+        .and_then(|field| field.text.get(found.span.start..found.span.end))
+        .is_some_and(is_redacted)
+}
+
+/// The strongest action that is carried out; where none is, the strongest that would be.
+fn strongest(reasons: &[Reason], quiet: Mode) -> (Action, Mode) {
+    let of = |mode| {
+        let actions = reasons.iter().filter(|reason| reason.mode == mode).map(|r| r.action);
+        actions.max().unwrap_or(Action::Allow)
+    };
+    match (of(Mode::Enforce), of(Mode::Shadow)) {
+        (Action::Allow, Action::Allow) => (Action::Allow, quiet),
+        (Action::Allow, shadow) => (shadow, Mode::Shadow),
+        (enforced, _) => (enforced, Mode::Enforce),
+    }
+}
+
+/// The edits of a clean event: notices for whole strings, then spans of the others.
+fn edits(
+    setup: &Setup,
+    staged: &mut Staged<'_>,
+    event: &Event<'_>,
+    reasons: &[Reason],
+    mode: Mode,
+) -> Vec<Edit> {
+    let ruled = |action: Action| {
+        reasons.iter().filter(move |reason| reason.action == action && reason.mode == mode)
+    };
+    let mut edits: Vec<Edit> = Vec::new();
+    for reason in ruled(Action::Replace) {
+        let Some(index) = reason.finding.field else { continue };
+        let Some(field) = event.fields.get(index as usize) else { continue };
+        if edits.iter().all(|edit| edit.field != index) {
+            let notice = setup.policy.notice(event, &reason.finding);
+            let span = RawSpan { start: 0, end: field.text.len() };
+            edits.push(Edit { field: index, span, with: notice.as_ref().to_owned() });
+        }
+    }
+    let mut cuts: Vec<Cut<'_>> = ruled(Action::Redact)
+        .filter_map(cut)
+        .filter(|cut| edits.iter().all(|edit| edit.field != cut.field))
+        .collect();
+    if !cuts.is_empty() {
+        let mut tags = Tags::of_session(setup.keys.redaction.as_ref(), staged, event);
+        edits.extend(plan(&mut cuts, text_of(event), |kind, value| {
+            written(setup.policy.operator(kind), kind, value, &mut tags)
+        }));
+        let deadline = staged.now().plus(setup.limits.session_idle_ms);
+        tags.keep(staged, deadline, setup.limits.sessions);
+    }
+    edits.sort_by_key(|edit| (edit.field, edit.span));
+    edits
+}
+
+/// Every finding cut out, whatever policy says of it.
+fn audit_edits(event: &Event<'_>, reasons: &[Reason]) -> Vec<Edit> {
+    let mut cuts: Vec<Cut<'_>> = reasons.iter().filter_map(cut).collect();
+    plan(&mut cuts, text_of(event), |kind, _| plain_tag(kind))
+}
+
+fn cut(reason: &Reason) -> Option<Cut<'_>> {
+    Some(Cut {
+        field: reason.finding.field?,
+        span: reason.finding.span,
+        kind: &reason.finding.source.kind,
+        severity: reason.finding.source.severity,
+        confidence: reason.finding.confidence,
+    })
+}
+
+fn text_of<'e>(event: &'e Event<'_>) -> impl Fn(u32) -> Option<&'e str> {
+    |index| event.fields.get(index as usize).map(|field| field.text.as_ref())
+}
+
+/// Folds what is to be told into episodes, one for each action and family.
+fn tell(
+    setup: &Setup,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, '_>,
+    reasons: &[Reason],
+    alerts: &mut Vec<Alert>,
+) {
+    let told = |reason: &&Reason| match reason.action {
+        Action::Allow => false,
+        Action::Redact => reason.finding.source.severity >= TOLD_WHEN_REDACTED,
+        _ => true,
+    };
+    let group = |reason: &Reason| (reason.action, reason.finding.source.family);
+    let mut done: Vec<(Action, Family)> = Vec::new();
+    for first in reasons.iter().filter(told) {
+        if done.contains(&group(first)) {
+            continue;
+        }
+        done.push(group(first));
+        let same = || reasons.iter().filter(told).filter(|reason| group(reason) == group(first));
+        let mut sign = sign(incoming, first);
+        for reason in same() {
+            sign.severity = sign.severity.max(reason.finding.source.severity);
+            sign.confidence = sign.confidence.max(reason.finding.confidence);
+            sign.enforced |= reason.mode == Mode::Enforce;
+        }
+        sign.fingerprint = same().find_map(|reason| fingerprint(setup, incoming.event, reason));
+        fold(staged, &setup.limits.folding, &sign, origin(incoming, alerts), alerts);
+    }
+}
+
+/// One alert for the partition, however many agents are misrouted: the cause is one client's setting.
+fn tell_misrouted(
+    setup: &Setup,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, '_>,
+    alerts: &mut Vec<Alert>,
+) {
+    let reason = Reason {
+        finding: finding(&MISROUTED, Confidence::High),
+        action: Action::Alert,
+        mode: Mode::Enforce,
+    };
+    let sign = Sign { tenant: "", agent: "", session: None, ..sign(incoming, &reason) };
+    fold(staged, &setup.limits.folding, &sign, origin(incoming, alerts), alerts);
+}
+
+fn origin(incoming: &Incoming<'_, '_>, alerts: &[Alert]) -> Origin {
+    let sent = alerts.iter().filter(|alert| matches!(alert.cause, Cause::Record(_))).count();
+    Origin { offset: incoming.at.offset, ordinal: sent as u32 }
+}
+
+fn sign<'a>(incoming: &Incoming<'a, '_>, reason: &'a Reason) -> Sign<'a> {
+    let event = incoming.event;
+    let source = &reason.finding.source;
+    Sign {
+        tenant: &event.tenant,
+        agent: &event.agent,
+        example: &event.agent,
+        agent_type: event.agent_type.as_deref(),
+        session: event.session.as_deref(),
+        user: event.user.as_deref(),
+        kind: event.kind,
+        tool: event.tool.as_ref().map(|tool| tool.name.as_ref()),
+        event_id: &event.id,
+        action: reason.action,
+        enforced: reason.mode == Mode::Enforce,
+        family: source.family,
+        signal: &source.kind,
+        rule: &source.rule,
+        severity: source.severity,
+        confidence: reason.finding.confidence,
+        message: &source.message,
+        fingerprint: None,
+    }
+}
+
+/// Names a secret without showing it: the same secret has the same name everywhere.
+fn fingerprint(setup: &Setup, event: &Event<'_>, reason: &Reason) -> Option<String> {
+    let key = setup.keys.fingerprint.as_ref()?;
+    if reason.finding.source.family != Family::Secrets {
+        return None;
+    }
+    let span = reason.finding.span;
+    let value = text_of(event)(reason.finding.field?)?.get(span.start..span.end)?;
+    let mac = key.mac(&[b"fingerprint", value.as_bytes()]);
+    Some(hex(mac.first_chunk::<16>()?))
+}

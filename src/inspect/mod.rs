@@ -1,0 +1,184 @@
+//! From an event and its scan to a decision: pure, synchronous, in offset order.
+//!
+//! Inspection has two halves. Scanning (`detect`) has no state; [`decide`] takes its result,
+//! asks policy and the standing orders, and changes only staged state. What is found while
+//! deciding (an id used again, a clock that runs behind, a kill) is a finding like any other,
+//! so policy can be asked about it and the verdict explains it.
+
+mod arrival;
+mod decide;
+mod route;
+
+use std::sync::Arc;
+
+use crate::alert::{Alert, Folding};
+use crate::detect::Scan;
+use crate::event::{Event, Millis};
+use crate::finding::{Action, Coverage, Finding};
+use crate::policy::{Mode, Policy};
+use crate::redact::{Edit, Key32};
+use crate::state::Item;
+
+pub use arrival::item;
+pub use decide::decide;
+pub use route::{murmur2, partition_of};
+
+/// The keys that deciding needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// For fingerprints of secrets in alerts; without it there are none.
+    pub fingerprint: Option<Key32>,
+    /// For tags that last a session, and for hashes; without it tags are numbered by event.
+    pub redaction: Option<Key32>,
+}
+
+/// What a partition remembers at most, and what it lets pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions with a tag table; with more, the one that would end first is forgotten.
+    pub sessions: usize,
+    /// A session's tag table is forgotten when nothing has been added for so long.
+    pub session_idle_ms: i64,
+    /// Agents with a count of backdated events; with more, the oldest count is forgotten.
+    pub agents: usize,
+    /// A `ts` this far after the partition's clock counts as the clock itself.
+    pub ahead_ms: i64,
+    /// A `ts` this far before the partition's clock is backdated.
+    pub late_ms: i64,
+    /// So many backdated events of an agent within [`Limits::late_window_ms`] are an alert.
+    pub late_often: u64,
+    /// See [`Limits::late_often`].
+    pub late_window_ms: i64,
+    /// How alerts fold.
+    pub folding: Folding,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 100_000,
+            session_idle_ms: 1_800_000,
+            agents: 100_000,
+            ahead_ms: 300_000,
+            late_ms: 3_600_000,
+            late_often: 20,
+            late_window_ms: 3_600_000,
+            folding: Folding::default(),
+        }
+    }
+}
+
+/// All that deciding needs and that stays the same for a batch.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What to do about what.
+    pub policy: Policy,
+    /// Keys.
+    pub keys: Keys,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { policy: Policy::shipped(), keys: Keys::default(), limits: Limits::default() }
+    }
+}
+
+/// One event and everything that is known of it before deciding.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a, 's> {
+    /// The event.
+    pub event: &'a Event<'a>,
+    /// Where it stands; `now` is the staged state's clock.
+    pub at: At<'a>,
+    /// Hashes of its id and content; see [`item`].
+    pub item: Item,
+    /// How many partitions the events topic has; 0 where agents are not spread over partitions.
+    pub partitions: u32,
+    /// What the scan found.
+    pub scan: &'s Scan,
+}
+
+/// Where an event stands in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// Name of the topic that it was first written to.
+    pub topic: &'a str,
+    /// Partition number.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// The partition's clock: the running maximum of record timestamps.
+    pub now: Millis,
+}
+
+/// One finding and what policy says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What was found.
+    pub finding: Finding,
+    /// What policy says of it, alone.
+    pub action: Action,
+    /// Whether that is carried out.
+    pub mode: Mode,
+}
+
+/// An approval that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// For `weir control approve`.
+    pub id: String,
+    /// When it can no longer be approved.
+    pub expires: Millis,
+}
+
+/// What is done with one event, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision<'s> {
+    /// What policy says: the strongest action of the reasons that count.
+    pub action: Action,
+    /// Whether the action is carried out.
+    pub enforced: bool,
+    /// Enforce or shadow.
+    pub mode: Mode,
+    /// Every finding, in the scan's order, then those made while deciding.
+    pub reasons: Vec<Reason>,
+    /// What to cut, sorted by field and start; empty unless the action is redact or replace.
+    /// In shadow mode they say what would have been cut.
+    pub edits: Vec<Edit>,
+    /// For replace: the notice that stands for whole strings.
+    pub replacement: Option<Arc<str>>,
+    /// For retry: what the sender should do differently.
+    pub retry_hint: Option<Arc<str>>,
+    /// For retry as a throttle.
+    pub retry_after_ms: Option<u64>,
+    /// For block that an approval would lift.
+    pub hold: Option<Hold>,
+    /// What was looked at.
+    pub coverage: &'s Coverage,
+    /// Whether the same record was seen lately.
+    pub repeat: bool,
+    /// What the SOC is told because of this event.
+    pub alerts: Vec<Alert>,
+    /// What to cut from the copy that audit keeps: every finding, whatever policy says of it.
+    pub audit_edits: Vec<Edit>,
+    /// What to count.
+    pub notes: Notes,
+}
+
+/// Oddities of an event that are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a counter of its own")]
+pub struct Notes {
+    /// The record is not on the partition that its agent's id leads to.
+    pub misrouted: bool,
+    /// `ts` lies before the late limit.
+    pub backdated: bool,
+    /// `ts` lies after `now` by more than clocks differ.
+    pub ahead: bool,
+    /// The same id came with other content lately.
+    pub id_reuse: bool,
+    /// An operator's order blocked it.
+    pub killed: bool,
+}

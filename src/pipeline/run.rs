@@ -1,0 +1,321 @@
+//! Lanes as threads: started, told to stop, joined; packs swapped between batches.
+//!
+//! [`run`] is the same for a Kafka cluster and for the log in memory; what differs is how a
+//! lane connects, and that is what a [`Connect`] knows. A connection that is of no more use
+//! is replaced by a new one, ever more slowly: nothing that the log does ends the process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::detect::{Rules, Scratch};
+use crate::event::Millis;
+use crate::pipeline::control::{Board, ControlLog, Read, Standing, follow};
+use crate::pipeline::lane::{self, Lane};
+use crate::pipeline::log::{InRecord, Log, LogError, Now, OutRecord};
+use crate::pipeline::memory::{Cluster, Connection, MemoryControl};
+use crate::pipeline::metrics::{LaneState, Metrics};
+use crate::pipeline::step::{Outcome, Scanned, Step};
+use crate::pipeline::work::{Poison, Work};
+use crate::state::{Partition, Staged};
+
+/// How lanes and the control reader reach the log.
+pub trait Connect: Sync {
+    /// A lane's connection.
+    type Log: Log;
+    /// The control topic.
+    type Control: ControlLog;
+
+    /// Connects lane number `lane`; called again after the connection broke for good.
+    ///
+    /// # Errors
+    /// Any [`LogError`]; it is tried again.
+    fn lane(&self, lane: usize) -> Result<Self::Log, LogError>;
+
+    /// Connects the control reader.
+    ///
+    /// # Errors
+    /// Any [`LogError`]; it is tried again.
+    fn control(&self) -> Result<Self::Control, LogError>;
+}
+
+/// The log in memory; transactional ids are the lanes' numbers.
+impl Connect for Arc<Cluster> {
+    type Log = Connection;
+    type Control = MemoryControl;
+
+    fn lane(&self, lane: usize) -> Result<Connection, LogError> {
+        Ok(self.connect(&format!("lane-{lane}")))
+    }
+
+    fn control(&self) -> Result<MemoryControl, LogError> {
+        Ok(Cluster::control(self))
+    }
+}
+
+/// A compiled pack and everything that decides beside it.
+pub struct Pack {
+    /// What to look for.
+    pub rules: Rules,
+    /// What to do about it.
+    pub step: Step,
+}
+
+/// The pack in force. Lanes look at it between batches.
+pub struct Packs {
+    current: Mutex<Arc<Pack>>,
+    version: AtomicU64,
+}
+
+impl Packs {
+    /// Begins with this pack.
+    #[must_use]
+    pub fn new(pack: Pack) -> Self {
+        Self { current: Mutex::new(Arc::new(pack)), version: AtomicU64::new(0) }
+    }
+
+    /// The pack in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<Pack> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another pack in force; each lane takes it up at its next batch.
+    pub fn swap(&self, pack: Pack) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(pack);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+}
+
+/// Everything that lanes share.
+pub struct Site {
+    /// How many lanes.
+    pub lanes: usize,
+    /// How they cut batches.
+    pub settings: lane::Settings,
+    /// How long a lane may take to finish its batch once it is told to stop.
+    pub drain: Duration,
+    /// What to look for and what to do about it.
+    pub packs: Packs,
+    /// The standing orders.
+    pub board: Board,
+    /// What lanes count.
+    pub metrics: Arc<Metrics>,
+    /// The wall clock.
+    pub now: Now,
+    /// Set once to drain and return.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Site {
+    /// A site with the settings that Weir ships with.
+    #[must_use]
+    pub fn new(pack: Pack, now: Now) -> Self {
+        Self {
+            lanes: 1,
+            settings: lane::Settings::default(),
+            drain: Duration::from_secs(10),
+            packs: Packs::new(pack),
+            board: Board::new(5_000),
+            metrics: Arc::default(),
+            now,
+            stop: Arc::default(),
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs all lanes and the control reader until `site.stop` is set and every batch is
+/// finished. `read` reads control records.
+pub fn run<C: Connect>(connect: &C, site: &Site, mut read: Box<Read>) {
+    let spawn_failed = "the process may start a handful of threads";
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("weir-control".into())
+            .spawn_scoped(scope, move || read_control(connect, site, &mut *read))
+            .expect(spawn_failed);
+        for number in 0..site.lanes {
+            std::thread::Builder::new()
+                .name(format!("weir-lane-{number}"))
+                .spawn_scoped(scope, move || keep_lane(connect, site, number))
+                .expect(spawn_failed);
+        }
+    });
+}
+
+fn read_control<C: Connect>(connect: &C, site: &Site, read: &mut Read) {
+    let mut pause = Pause::default();
+    while !site.stopped() {
+        match connect.control() {
+            Ok(mut source) => follow(&mut source, read, &site.board, &site.now, &site.stop),
+            Err(error) => {
+                pause.tell(&error, "cannot reach the control topic, trying again");
+                pause.sleep(&site.stop);
+            }
+        }
+    }
+}
+
+/// Keeps a lane at work until it is told to stop.
+fn keep_lane<C: Connect>(connect: &C, site: &Site, number: usize) {
+    let mut pause = Pause::default();
+    site.metrics.lane(number, |lane| lane.ticked = (site.now)());
+    while !site.stopped() {
+        let begun = Instant::now();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let log = connect.lane(number)?;
+            let (settings, now) = (site.settings.clone(), Arc::clone(&site.now));
+            drive(Lane::new(log, number, settings, now, Arc::clone(&site.metrics)), site)
+        }));
+        if begun.elapsed() > Duration::from_mins(1) {
+            pause = Pause::default();
+        }
+        match ended {
+            Ok(Ok(())) => break,
+            Ok(Err(error)) => pause.tell(&error, "a lane lost its connection, starting it anew"),
+            Err(_) => {
+                site.metrics.panics.add(1);
+                tracing::error!(lane = number, "a lane panicked, starting it anew");
+            }
+        }
+        site.metrics.lane(number, |lane| {
+            lane.state = LaneState::Waiting;
+            lane.ticked = (site.now)();
+            lane.lag.clear();
+            lane.partitions = 0;
+        });
+        pause.sleep(&site.stop);
+    }
+    site.metrics.lane(number, |lane| {
+        lane.state = LaneState::Stopped;
+        lane.lag.clear();
+        lane.partitions = 0;
+    });
+}
+
+/// Ticks a lane until it is told to stop and stands between batches.
+fn drive<L: Log>(mut lane: Lane<L>, site: &Site) -> Result<(), LogError> {
+    let mut stopping: Option<Instant> = None;
+    loop {
+        let version = site.packs.version();
+        let pack = site.packs.current();
+        let mut work = Inspecting { pack: &pack, scratch: pack.rules.scratch() };
+        loop {
+            if site.stopped() {
+                let since = *stopping.get_or_insert_with(Instant::now);
+                if lane.at_boundary() || since.elapsed() > site.drain {
+                    return Ok(());
+                }
+            }
+            if lane.at_boundary() && site.packs.version() != version {
+                break;
+            }
+            lane.tick(&mut work, &site.board)?;
+        }
+    }
+}
+
+/// A growing pause between attempts, told about once.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+}
+
+impl Pause {
+    fn tell(&self, error: &LogError, what: &'static str) {
+        if self.failures == 0 {
+            tracing::warn!(%error, "{what}");
+        } else {
+            tracing::debug!(%error, "{what}");
+        }
+    }
+
+    fn sleep(&mut self, stop: &AtomicBool) {
+        let pause = Duration::from_millis(100 << self.failures.min(6)).min(Duration::from_secs(5));
+        self.failures = self.failures.saturating_add(1);
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// [`Step`] at work with its pack's working memory.
+struct Inspecting<'p> {
+    pack: &'p Pack,
+    scratch: Scratch<'p>,
+}
+
+impl Work for Inspecting<'_> {
+    type Scanned<'r> = Scanned<'r>;
+
+    fn scan<'r>(&mut self, record: &'r InRecord) -> Scanned<'r> {
+        self.pack.step.scan(&mut self.scratch, record)
+    }
+
+    fn poisoned<'r>(&mut self, record: &'r InRecord, why: Poison) -> Scanned<'r> {
+        self.pack.step.refuse(record, why.name())
+    }
+
+    fn reset(&mut self) {
+        self.scratch = self.pack.rules.scratch();
+    }
+
+    fn control(
+        &mut self,
+        staged: &mut Staged<'_>,
+        partition: i32,
+        standing: &Standing,
+        out: &mut Vec<OutRecord>,
+    ) {
+        let applied = staged.control();
+        if standing.orders.offset <= applied {
+            return;
+        }
+        for order in standing.latest.iter().filter(|order| order.offset >= applied) {
+            self.pack.step.control(staged, partition, order, out);
+        }
+        staged.set_control(standing.orders.offset);
+    }
+
+    fn record(
+        &mut self,
+        staged: &mut Staged<'_>,
+        standing: &Standing,
+        _record: &InRecord,
+        scanned: &Scanned<'_>,
+        scan_time: Duration,
+        out: &mut Vec<OutRecord>,
+    ) -> Option<Outcome> {
+        let took_us = u64::try_from(scan_time.as_micros()).unwrap_or(u64::MAX);
+        Some(self.pack.step.record(staged, &standing.orders, scanned, took_us, out))
+    }
+
+    fn timers(
+        &mut self,
+        staged: &mut Staged<'_>,
+        partition: i32,
+        _standing: &Standing,
+        now: Millis,
+        out: &mut Vec<OutRecord>,
+    ) {
+        self.pack.step.timers(staged, partition, now, out);
+    }
+
+    fn check(
+        &self,
+        partition: i32,
+        state: &Partition,
+        last_audit: Option<&[u8]>,
+    ) -> Result<(), String> {
+        self.pack.step.check(partition, state, last_audit)
+    }
+}

@@ -1,0 +1,245 @@
+//! One record in, the records that it causes out: all that a lane does between poll and commit.
+//!
+//! Pure and in two halves. [`Step::scan`] has no state, may run on any thread, and its
+//! result outlives an aborted transaction. [`Step::record`] runs in offset order on the
+//! staged state. The lane, the in-memory log, `scan --input events` and the sequential
+//! run that tests compare with ([`Sequential`]) all call these same functions.
+
+mod outputs;
+mod sequential;
+
+use crate::alert;
+use crate::audit::{Head, Signer};
+use crate::detect::{Scan, Scratch};
+use crate::event::{Event, Millis};
+use crate::finding::Action;
+use crate::inspect::{At, Incoming, Notes, Setup, decide, item, partition_of};
+use crate::pipeline::log::{InRecord, OutRecord};
+use crate::policy::{Order, Orders};
+use crate::state::{Item, Partition, Staged, owner};
+use crate::wire::alert::Format;
+use crate::wire::dlq::Stage;
+use crate::wire::event::{FieldMap, ReadLimits, Unreadable, read};
+
+use outputs::Outputs;
+
+pub use sequential::{Sequential, run_sequential};
+
+/// All that stays the same for a batch.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Name of the events topic; ids are made from it.
+    pub topic: String,
+    /// Name of the control topic, for audit.
+    pub control_topic: String,
+    /// How many partitions the events topic has; 0 where agents are not spread over partitions.
+    pub partitions: u32,
+    /// Policy, keys and limits of deciding.
+    pub setup: Setup,
+    /// Hash of the pack in force.
+    pub pack: String,
+    /// How foreign JSON is read.
+    pub map: FieldMap,
+    /// What reading one record may cost.
+    pub read: ReadLimits,
+    /// No record is written that is larger, headers and key included.
+    pub message_bytes_max: usize,
+    /// Whether audit records are chained; they cannot be where delivery is at least once.
+    pub chain: bool,
+    /// Signs anchors of the audit chain.
+    pub signer: Option<Signer>,
+    /// Alerts as OCSF or ECS.
+    pub alerts: Format,
+}
+
+/// A record, read and scanned: everything that needs no state.
+#[derive(Debug)]
+pub struct Scanned<'r> {
+    record: &'r InRecord,
+    read: Result<Readable<'r>, Refused>,
+}
+
+#[derive(Debug)]
+struct Readable<'r> {
+    event: Event<'r>,
+    item: Item,
+    scan: Scan,
+}
+
+/// A record that is turned away without being inspected.
+#[derive(Debug)]
+struct Refused {
+    stage: Stage,
+    reason: &'static str,
+    unreadable: Unreadable,
+}
+
+/// What a record came to, for counters; the records themselves say the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was decided.
+    pub action: Action,
+    /// Whether it is carried out.
+    pub enforced: bool,
+    /// Why the record went to the dead letter queue, where it did.
+    pub dead: Option<&'static str>,
+    /// Oddities.
+    pub notes: Notes,
+}
+
+impl From<Action> for Outcome {
+    /// A readable event with nothing odd about it.
+    fn from(action: Action) -> Self {
+        Self { action, enforced: true, dead: None, notes: Notes::default() }
+    }
+}
+
+impl Step {
+    /// With the shipped policy and everything else as the configuration ships it.
+    #[must_use]
+    pub fn new(topic: impl Into<String>, partitions: u32, pack: impl Into<String>) -> Self {
+        Self {
+            topic: topic.into(),
+            control_topic: "weir.control".to_owned(),
+            partitions,
+            setup: Setup::default(),
+            pack: pack.into(),
+            map: FieldMap::default(),
+            read: ReadLimits::default(),
+            message_bytes_max: 1_000_000,
+            chain: true,
+            signer: None,
+            alerts: Format::Ocsf,
+        }
+    }
+
+    /// The stateless half.
+    pub fn scan<'r>(&self, scratch: &mut Scratch<'_>, record: &'r InRecord) -> Scanned<'r> {
+        let read = match record.value.as_deref() {
+            None => Err(Unreadable::no_value()),
+            Some(value) => read(value, &self.map, &self.read).map(|event| {
+                let item = item(&event, value);
+                let scan = scratch.scan(&event);
+                Readable { event, item, scan }
+            }),
+        };
+        let read = read.map_err(|unreadable| Refused {
+            stage: Stage::Read,
+            reason: unreadable.reason.name(),
+            unreadable,
+        });
+        Scanned { record, read }
+    }
+
+    /// Stands in for [`Step::scan`] where the record must be turned away whatever it holds,
+    /// because inspecting or writing it failed. It is blocked and goes to the dead letter queue.
+    #[must_use]
+    pub fn refuse<'r>(&self, record: &'r InRecord, reason: &'static str) -> Scanned<'r> {
+        let mut unreadable = Unreadable::no_value();
+        unreadable.message = format!("the record could not be handled: {reason}");
+        // Reading names no rule and cannot be what failed: whose record it was is still told.
+        if let Some(Ok(event)) =
+            record.value.as_deref().map(|value| read(value, &self.map, &self.read))
+        {
+            unreadable.id = Some(event.id.into_owned());
+            unreadable.agent = Some(event.agent.into_owned());
+            unreadable.tenant = Some(event.tenant.into_owned());
+        }
+        Scanned { record, read: Err(Refused { stage: Stage::Inspect, reason, unreadable }) }
+    }
+
+    /// The half in offset order: moves the partition's clock, fires what is due, decides,
+    /// and appends every record that this one causes. `took_us` goes into the verdict.
+    pub fn record(
+        &self,
+        staged: &mut Staged<'_>,
+        orders: &Orders,
+        scanned: &Scanned<'_>,
+        took_us: u64,
+        out: &mut Vec<OutRecord>,
+    ) -> Outcome {
+        let record = scanned.record;
+        let now = staged.advance(record.timestamp);
+        staged.set_partitions(self.partitions);
+        self.timers(staged, record.partition, now, out);
+        let at = At { topic: &self.topic, partition: record.partition, offset: record.offset, now };
+        let outputs = Outputs { step: self, record, at, control: orders.offset, took_us };
+        match &scanned.read {
+            Err(refused) => outputs.refused(staged, refused, out),
+            Ok(Readable { event, item, scan }) => {
+                let incoming =
+                    Incoming { event, at, item: *item, partitions: self.partitions, scan };
+                let decision = decide(&self.setup, orders, staged, &incoming);
+                outputs.decided(staged, event, decision, out)
+            }
+        }
+    }
+
+    /// Fires every timer of the partition that is due at `until`, in order: before the first
+    /// record past them, or at the end of an idle partition. The partition's clock stays.
+    pub fn timers(
+        &self,
+        staged: &mut Staged<'_>,
+        partition: i32,
+        until: Millis,
+        out: &mut Vec<OutRecord>,
+    ) {
+        while let Some((deadline, key)) = staged.due(until) {
+            if key.owner != owner::EPISODE {
+                // A session or a count that nobody has touched for long enough is forgotten.
+                staged.remove(key);
+                continue;
+            }
+            if let Some(alert) = alert::close(staged, key, deadline) {
+                out.push(outputs::alert(self, partition, &alert, Vec::new()));
+            }
+        }
+    }
+
+    /// Writes what an order of the control topic leaves in this partition, once: its audit
+    /// record, where this partition is the one to write it. That is the partition of the
+    /// agent that the order is about, or else partition 0.
+    pub fn control(
+        &self,
+        staged: &mut Staged<'_>,
+        partition: i32,
+        order: &Order,
+        out: &mut Vec<OutRecord>,
+    ) {
+        if order.offset < staged.control() {
+            return;
+        }
+        staged.set_control(order.offset + 1);
+        let home = order.command.scope().agent();
+        if home.map_or(0, |agent| partition_of(agent, self.partitions)) == partition {
+            outputs::order(self, staged, partition, order, out);
+        }
+    }
+
+    /// Compares restored state with the partition's last committed audit record, and with
+    /// the number of partitions that the topic has.
+    ///
+    /// # Errors
+    /// Says in one sentence how they differ.
+    pub fn check(
+        &self,
+        partition: i32,
+        state: &Partition,
+        last_audit: Option<&[u8]>,
+    ) -> Result<(), String> {
+        state
+            .check_partitions(self.partitions)
+            .map_err(|changed| format!("partition {partition}: {changed}"))?;
+        if !self.chain {
+            return Ok(());
+        }
+        let head = Head::committed(state);
+        if head.matches(last_audit) {
+            return Ok(());
+        }
+        Err(format!(
+            "partition {partition}: state knows {} audit records, but the last one of the audit topic is another",
+            head.next
+        ))
+    }
+}

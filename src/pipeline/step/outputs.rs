@@ -1,0 +1,425 @@
+//! The records that one record causes, and what happens when one of them would not fit.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::alert::{Alert, Origin, Sign, fold};
+use crate::audit::record::{Frame, Result as Audited, Why, decision as audit_decision};
+use crate::audit::{self, Anchor, Head};
+use crate::event::{Event, Kind, RawSpan};
+use crate::finding::{Action, Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
+use crate::inspect::{At, Decision, Notes, Reason};
+use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
+use crate::pipeline::step::{Outcome, Refused, Step};
+use crate::pipeline::work::Poison;
+use crate::policy::{Mode, Order};
+use crate::state::Staged;
+use crate::wire::alert::Made;
+use crate::wire::dlq::{self, Dead, Stage};
+use crate::wire::verdict::Stamp;
+use crate::wire::{clean, headers, verdict};
+
+/// What a log adds to a record, at most: lengths, offsets, a batch's frame.
+const RECORD_OVERHEAD: usize = 128;
+
+/// A longer key is left out of what is written about a record that was turned away.
+const KEY_BYTES_MAX: usize = 4096;
+
+/// An event of which nothing was looked at.
+static NOTHING_SCANNED: Coverage =
+    Coverage { bytes: 0, scanned: 0, views: Vec::new(), truncated: true };
+
+static TOO_LARGE: LazyLock<Arc<Source>> = LazyLock::new(|| {
+    Arc::new(Source {
+        rule: "limit.output_bytes".to_owned(),
+        family: Family::System,
+        kind: "limit.output_bytes".to_owned(),
+        severity: Severity::Medium,
+        message: "a record that this event causes would be larger than the log takes".to_owned(),
+        action: None,
+    })
+});
+
+/// One record and where it stands.
+pub(super) struct Outputs<'a> {
+    pub(super) step: &'a Step,
+    pub(super) record: &'a InRecord,
+    pub(super) at: At<'a>,
+    pub(super) control: i64,
+    pub(super) took_us: u64,
+}
+
+impl Outputs<'_> {
+    /// Writes what a decision causes.
+    pub(super) fn decided(
+        &self,
+        staged: &mut Staged<'_>,
+        event: &Event<'_>,
+        decision: Decision<'_>,
+        out: &mut Vec<OutRecord>,
+    ) -> Outcome {
+        let from = out.len();
+        let head = Head::of(staged);
+        let audit = self.write(head, event, &decision, out);
+        if let Some(audit) = audit {
+            self.commit_audit(staged, head, audit, event, out);
+            return Outcome {
+                action: decision.action,
+                enforced: decision.enforced,
+                dead: None,
+                notes: decision.notes,
+            };
+        }
+        out.truncate(from);
+        let stands_for_all = Decision {
+            action: Action::Block,
+            enforced: true,
+            mode: Mode::Enforce,
+            reasons: vec![Reason {
+                finding: about_all(&TOO_LARGE),
+                action: Action::Block,
+                mode: Mode::Enforce,
+            }],
+            edits: Vec::new(),
+            replacement: None,
+            retry_hint: None,
+            retry_after_ms: None,
+            audit_edits: decision.audit_edits.clone(),
+            ..decision
+        };
+        self.dead(Stage::Forward, "too_large_to_forward", &TOO_LARGE.message, out);
+        let notes = stands_for_all.notes;
+        // The event's strings are what may be large, and none of them is in these.
+        let mut small = event.clone();
+        small.fields.clear();
+        if let Some(audit) = self.write(head, &small, &stands_for_all, out) {
+            self.commit_audit(staged, head, audit, &small, out);
+        }
+        Outcome { action: Action::Block, enforced: true, dead: Some("too_large_to_forward"), notes }
+    }
+
+    /// Writes verdict, clean and alerts to `out` and returns the audit record; `None` where
+    /// any of them would be too large.
+    fn write(
+        &self,
+        head: Head,
+        event: &Event<'_>,
+        decision: &Decision<'_>,
+        out: &mut Vec<OutRecord>,
+    ) -> Option<Vec<u8>> {
+        let from = out.len();
+        let headers = self.headers(Some(&event.id), event.traceparent.as_deref());
+        let key = event.agent.as_bytes();
+        let policy = &self.step.setup.policy.hash;
+        let stamp = Stamp { pack: &self.step.pack, policy, took_us: self.took_us };
+        let value = verdict::write(decision, Some(event), &self.at, &stamp);
+        out.push(self.output(Topic::Verdicts, key, value, &headers));
+        if let Some(value) = self.clean(event, decision) {
+            out.push(self.output(Topic::Clean, key, value, &headers));
+        }
+        for told in &decision.alerts {
+            out.push(alert(self.step, self.at.partition, told, headers.clone()));
+        }
+        let reasons = decision.reasons.iter().map(|reason| Why {
+            finding: &reason.finding,
+            action: reason.action,
+            mode: reason.mode,
+        });
+        let result = Audited {
+            action: decision.action,
+            enforced: decision.enforced,
+            mode: decision.mode,
+            repeat: decision.repeat,
+        };
+        let trace = trace(&headers);
+        let frame = self.frame(head, trace);
+        let audit = audit_decision(&frame, event, result, reasons, &decision.audit_edits);
+        let max = self.step.message_bytes_max;
+        let fits = out.iter().skip(from).all(|record| size(record) <= max)
+            && audit.len() + key.len() + bytes_of(&headers) + RECORD_OVERHEAD <= max;
+        fits.then_some(audit)
+    }
+
+    /// What may go on; `None` where nothing may.
+    fn clean(&self, event: &Event<'_>, decision: &Decision<'_>) -> Option<Vec<u8>> {
+        let original = self.record.value.as_deref()?;
+        match (decision.enforced, decision.action) {
+            (false, _) | (_, Action::Allow | Action::Alert) => Some(original.to_vec()),
+            (true, Action::Redact | Action::Replace) => {
+                Some(clean::edit(original, event, &decision.edits))
+            }
+            (true, Action::Retry | Action::Block) => None,
+        }
+    }
+
+    fn commit_audit(
+        &self,
+        staged: &mut Staged<'_>,
+        head: Head,
+        audit: Vec<u8>,
+        event: &Event<'_>,
+        out: &mut Vec<OutRecord>,
+    ) {
+        let headers = self.headers(Some(&event.id), event.traceparent.as_deref());
+        chain(self.step, staged, head, self.at.partition, &audit, out);
+        out.push(self.output(Topic::Audit, event.agent.as_bytes(), audit, &headers));
+    }
+
+    /// Writes what a record causes that was turned away.
+    pub(super) fn refused(
+        &self,
+        staged: &mut Staged<'_>,
+        refused: &Refused,
+        out: &mut Vec<OutRecord>,
+    ) -> Outcome {
+        let failed = &refused.unreadable;
+        let action = match refused.stage {
+            Stage::Read => self.step.setup.policy.failures.unreadable.action(),
+            // Nobody has looked at it, or it cannot be written: there is nothing to pass on.
+            Stage::Inspect | Stage::Forward => Action::Block,
+        };
+        let finding = match refused.stage {
+            Stage::Read => verdict::unreadable(failed),
+            Stage::Inspect | Stage::Forward => failure(refused.reason, &failed.message),
+        };
+        let reason = Reason { finding, action, mode: Mode::Enforce };
+        let mut alerts = Vec::new();
+        let sign = sign(refused, &reason);
+        let origin = Origin { offset: self.at.offset, ordinal: 0 };
+        fold(staged, &self.step.setup.limits.folding, &sign, origin, &mut alerts);
+        let decision = Decision {
+            action,
+            enforced: true,
+            mode: Mode::Enforce,
+            reasons: vec![reason],
+            edits: Vec::new(),
+            replacement: None,
+            retry_hint: None,
+            retry_after_ms: None,
+            hold: None,
+            coverage: &NOTHING_SCANNED,
+            repeat: false,
+            alerts,
+            audit_edits: Vec::new(),
+            notes: Notes::default(),
+        };
+        let headers = self.headers(failed.id.as_deref(), None);
+        let key =
+            failed.agent.as_ref().map_or_else(|| self.key(), |agent| agent.clone().into_bytes());
+        let policy = &self.step.setup.policy.hash;
+        let stamp = Stamp { pack: &self.step.pack, policy, took_us: self.took_us };
+        let value = verdict::write(&decision, None, &self.at, &stamp);
+        out.push(self.output(Topic::Verdicts, &key, value, &headers));
+        let passes = action == Action::Alert;
+        if let Some(value) = self.record.value.as_ref().filter(|_| passes) {
+            let clean = self.output(Topic::Clean, &key, value.clone(), &headers);
+            // What does not fit cannot pass either, whatever policy would have.
+            out.extend((size(&clean) <= self.step.message_bytes_max).then_some(clean));
+        }
+        for told in &decision.alerts {
+            out.push(alert(self.step, self.at.partition, told, headers.clone()));
+        }
+        self.dead(refused.stage, refused.reason, &failed.message, out);
+        let head = Head::of(staged);
+        let trace = trace(&headers);
+        let why = decision.reasons.iter().map(|reason| Why {
+            finding: &reason.finding,
+            action: reason.action,
+            mode: reason.mode,
+        });
+        let result = Audited { action, enforced: true, mode: Mode::Enforce, repeat: false };
+        let who = [failed.id.as_deref(), failed.tenant.as_deref(), failed.agent.as_deref()];
+        let audit = audit::record::unreadable(&self.frame(head, trace), who, result, why);
+        chain(self.step, staged, head, self.at.partition, &audit, out);
+        out.push(self.output(Topic::Audit, &key, audit, &headers));
+        Outcome { action, enforced: true, dead: Some(refused.reason), notes: Notes::default() }
+    }
+
+    fn dead(&self, stage: Stage, reason: &str, message: &str, out: &mut Vec<OutRecord>) {
+        let record = self.record;
+        let key = self.key();
+        let dead = Dead {
+            topic: &self.step.topic,
+            partition: record.partition,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            value: record.value.as_deref(),
+            headers: &record.headers,
+            stage,
+            reason,
+            message,
+            attempts: 1,
+            pack: &self.step.pack,
+        };
+        // Room for what the queue's own headers say, and for the sender's, which go along.
+        let spent = key.len() + bytes_of(&record.headers).min(headers::COPIED_BYTES_MAX) + 4096;
+        let mut room = self.step.message_bytes_max.saturating_sub(spent);
+        if reason == Poison::Unwritable.name() {
+            // The log has refused what this record causes: no more than it surely takes.
+            room = room.min(dlq::STUB_BYTES);
+        }
+        let (value, headers) = dlq::write(&dead, room);
+        out.push(OutRecord { topic: Topic::Dlq, partition: record.partition, key, value, headers });
+    }
+
+    /// The record's own key, unless it is so large that what carries it might not fit.
+    fn key(&self) -> Vec<u8> {
+        self.record.key.clone().filter(|key| key.len() <= KEY_BYTES_MAX).unwrap_or_default()
+    }
+
+    fn frame<'f>(&'f self, head: Head, trace: Option<&'f str>) -> Frame<'f> {
+        Frame {
+            head: self.step.chain.then_some(head),
+            topic: self.at.topic,
+            partition: self.at.partition,
+            offset: self.at.offset,
+            now: self.at.now,
+            pack: &self.step.pack,
+            policy: &self.step.setup.policy.hash,
+            control: self.control,
+            trace,
+        }
+    }
+
+    fn headers(&self, id: Option<&str>, traceparent: Option<&str>) -> Headers {
+        headers::outgoing(&self.record.headers, id, traceparent)
+    }
+
+    fn output(&self, topic: Topic, key: &[u8], value: Vec<u8>, headers: &Headers) -> OutRecord {
+        OutRecord {
+            topic,
+            partition: self.at.partition,
+            key: key.to_vec(),
+            value: Some(value),
+            headers: headers.clone(),
+        }
+    }
+}
+
+/// Takes an audit record into the chain, where one is kept, and writes the anchor that falls due.
+fn chain(
+    step: &Step,
+    staged: &mut Staged<'_>,
+    head: Head,
+    partition: i32,
+    audit: &[u8],
+    out: &mut Vec<OutRecord>,
+) {
+    if !step.chain {
+        return;
+    }
+    let head = head.extend(staged, audit);
+    if let Some(anchor) = Anchor::due(&step.topic, partition, &head, step.signer.as_ref()) {
+        out.push(OutRecord {
+            topic: Topic::Anchors,
+            partition: 0,
+            key: partition.to_string().into_bytes(),
+            value: Some(anchor.write()),
+            headers: Headers::new(),
+        });
+    }
+}
+
+/// Writes the audit record of an order.
+pub(super) fn order(
+    step: &Step,
+    staged: &mut Staged<'_>,
+    partition: i32,
+    order: &Order,
+    out: &mut Vec<OutRecord>,
+) {
+    let head = Head::of(staged);
+    let frame = Frame {
+        head: step.chain.then_some(head),
+        topic: &step.control_topic,
+        partition: 0,
+        offset: order.offset,
+        now: staged.now(),
+        pack: &step.pack,
+        policy: &step.setup.policy.hash,
+        control: order.offset + 1,
+        trace: None,
+    };
+    let audit = audit::record::order(&frame, order);
+    chain(step, staged, head, partition, &audit, out);
+    let agent = order.command.scope().agent().unwrap_or_default();
+    out.push(OutRecord {
+        topic: Topic::Audit,
+        partition,
+        key: agent.as_bytes().to_vec(),
+        value: Some(audit),
+        headers: Headers::new(),
+    });
+}
+
+/// The record of an alert; `sent` are the headers of the record that caused it.
+pub(super) fn alert(step: &Step, partition: i32, alert: &Alert, sent: Headers) -> OutRecord {
+    let made = Made { topic: &step.topic, partition, pack: &step.pack };
+    let (value, headers) = crate::wire::alert::write(step.alerts, alert, &made, sent);
+    let key = alert.agent.clone().into_bytes();
+    OutRecord { topic: Topic::Alerts, partition, key, value: Some(value), headers }
+}
+
+/// What the SOC is told of records that were turned away: one episode for each agent that
+/// can be made out, and one for all the others.
+fn sign<'a>(refused: &'a Refused, reason: &'a Reason) -> Sign<'a> {
+    let source = &reason.finding.source;
+    let failed = &refused.unreadable;
+    Sign {
+        tenant: failed.tenant.as_deref().unwrap_or_default(),
+        agent: failed.agent.as_deref().unwrap_or_default(),
+        example: "unknown",
+        agent_type: None,
+        session: None,
+        user: None,
+        kind: Kind::Prompt,
+        tool: None,
+        event_id: failed.id.as_deref().unwrap_or_default(),
+        action: reason.action,
+        enforced: true,
+        family: source.family,
+        signal: &source.kind,
+        rule: &source.rule,
+        severity: source.severity,
+        confidence: reason.finding.confidence,
+        message: &source.message,
+        fingerprint: None,
+    }
+}
+
+fn failure(reason: &str, message: &str) -> Finding {
+    let rule = format!("limit.{reason}");
+    about_all(&Arc::new(Source {
+        kind: rule.clone(),
+        rule,
+        family: Family::System,
+        severity: Severity::High,
+        message: message.to_owned(),
+        action: None,
+    }))
+}
+
+fn about_all(source: &Arc<Source>) -> Finding {
+    Finding {
+        source: Arc::clone(source),
+        confidence: Confidence::High,
+        field: None,
+        span: RawSpan::default(),
+        view: ViewName::RAW,
+    }
+}
+
+fn trace(headers: &Headers) -> Option<&str> {
+    headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(headers::TRACEPARENT))
+        .and_then(|(_, value)| std::str::from_utf8(value).ok())
+}
+
+fn bytes_of(headers: &Headers) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum()
+}
+
+fn size(record: &OutRecord) -> usize {
+    let value = record.value.as_ref().map_or(0, Vec::len);
+    value + record.key.len() + bytes_of(&record.headers) + RECORD_OVERHEAD
+}

@@ -1,0 +1,83 @@
+//! The same steps without a log: one record after the other, state in memory.
+//!
+//! This is what `scan --input events` does, and what simulation and broker tests hold the
+//! pipeline's outputs against: whatever the batches, crashes and owners, the outputs of a
+//! partition are those of this run.
+
+use std::collections::BTreeMap;
+
+use crate::detect::{Rules, Scratch};
+use crate::event::Millis;
+use crate::pipeline::log::{InRecord, OutRecord};
+use crate::pipeline::step::{Outcome, Step};
+use crate::policy::{Order, Orders};
+use crate::state::{Partition, Staged};
+
+/// A sequential run over any number of partitions.
+pub struct Sequential<'a> {
+    step: &'a Step,
+    scratch: Scratch<'a>,
+    orders: Orders,
+    states: BTreeMap<i32, Partition>,
+}
+
+impl<'a> Sequential<'a> {
+    /// Begins with no state and no orders.
+    #[must_use]
+    pub fn new(step: &'a Step, rules: &'a Rules) -> Self {
+        Self { step, scratch: rules.scratch(), orders: Orders::default(), states: BTreeMap::new() }
+    }
+
+    /// Takes the next record of its partition; appends what it causes.
+    pub fn record(&mut self, record: &InRecord, out: &mut Vec<OutRecord>) -> Outcome {
+        let scanned = self.step.scan(&mut self.scratch, record);
+        let state = self.states.entry(record.partition).or_default();
+        let mut staged = Staged::new(state);
+        let outcome = self.step.record(&mut staged, &self.orders, &scanned, 0, out);
+        let changes = staged.into_changes();
+        state.apply(changes);
+        outcome
+    }
+
+    /// Puts an order in force, and writes what it leaves in the partitions seen so far.
+    pub fn order(&mut self, order: &Order, out: &mut Vec<OutRecord>) {
+        self.orders.apply(order);
+        for (&partition, state) in &mut self.states {
+            let mut staged = Staged::new(state);
+            self.step.control(&mut staged, partition, order, out);
+            let changes = staged.into_changes();
+            state.apply(changes);
+        }
+    }
+
+    /// Fires all timers that are due at `until`, as at the end of an idle partition.
+    pub fn timers(&mut self, until: Millis, out: &mut Vec<OutRecord>) {
+        for (&partition, state) in &mut self.states {
+            let mut staged = Staged::new(state);
+            self.step.timers(&mut staged, partition, until, out);
+            let changes = staged.into_changes();
+            state.apply(changes);
+        }
+    }
+
+    /// The state of each partition.
+    #[must_use]
+    pub fn states(&self) -> &BTreeMap<i32, Partition> {
+        &self.states
+    }
+}
+
+/// Runs all records, which are in offset order within each partition, without orders and
+/// without timers after the last one. Returns what they cause, in order.
+pub fn run_sequential<'r>(
+    step: &Step,
+    rules: &Rules,
+    records: impl IntoIterator<Item = &'r InRecord>,
+) -> Vec<OutRecord> {
+    let mut run = Sequential::new(step, rules);
+    let mut out = Vec::new();
+    for record in records {
+        run.record(record, &mut out);
+    }
+    out
+}

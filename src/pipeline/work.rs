@@ -1,0 +1,91 @@
+//! What a lane does with a record, as the lane sees it.
+//!
+//! `step` is the real [`Work`]; the simulation also runs a small one whose every output can
+//! be told by heart. The stateless half is apart from the stateful one because its result
+//! is kept when a transaction aborts: a batch that is tried again is not scanned again.
+
+use std::time::Duration;
+
+use crate::event::Millis;
+use crate::pipeline::control::Standing;
+use crate::pipeline::log::{InRecord, OutRecord};
+use crate::pipeline::step::Outcome;
+use crate::state::{Partition, Staged};
+
+/// Why a record is not to be inspected but turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poison {
+    /// Inspecting it panicked.
+    Panicked,
+    /// No transaction that held what it causes could be committed.
+    Unwritable,
+}
+
+impl Poison {
+    /// The name in the dead letter queue and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Panicked => "panicked",
+            Self::Unwritable => "unwritable",
+        }
+    }
+}
+
+/// One pack and one policy at work.
+pub trait Work {
+    /// What the stateless half found; kept over an abort.
+    type Scanned<'r>;
+
+    /// The stateless half.
+    fn scan<'r>(&mut self, record: &'r InRecord) -> Self::Scanned<'r>;
+
+    /// Stands in for [`Work::scan`] where the record must be turned away: it leads to a block
+    /// verdict and a dead letter.
+    fn poisoned<'r>(&mut self, record: &'r InRecord, why: Poison) -> Self::Scanned<'r>;
+
+    /// Throws working memory away that a panic may have left half written.
+    fn reset(&mut self);
+
+    /// Begins a partition's part of a batch: orders that the partition has not applied yet.
+    fn control(
+        &mut self,
+        staged: &mut Staged<'_>,
+        partition: i32,
+        standing: &Standing,
+        out: &mut Vec<OutRecord>,
+    );
+
+    /// The stateful half: first the timers due before the record, then the record. `scan_time`
+    /// is what the stateless half took. Returns what the record came to, for counting.
+    fn record(
+        &mut self,
+        staged: &mut Staged<'_>,
+        standing: &Standing,
+        record: &InRecord,
+        scanned: &Self::Scanned<'_>,
+        scan_time: Duration,
+        out: &mut Vec<OutRecord>,
+    ) -> Option<Outcome>;
+
+    /// Timers due at `now` in a partition that stands at its end.
+    fn timers(
+        &mut self,
+        staged: &mut Staged<'_>,
+        partition: i32,
+        standing: &Standing,
+        now: Millis,
+        out: &mut Vec<OutRecord>,
+    );
+
+    /// Compares restored state with the partition's last committed audit record.
+    ///
+    /// # Errors
+    /// Says in one sentence how they differ.
+    fn check(
+        &self,
+        partition: i32,
+        state: &Partition,
+        last_audit: Option<&[u8]>,
+    ) -> Result<(), String>;
+}

@@ -1,0 +1,297 @@
+//! From findings to an action: which line of the policy decides.
+//!
+//! A [`Policy`] is a file of defaults and overrides (`file`); the standing orders of the
+//! control topic (`orders`) stand above it. Lines are sorted by how specific they are when
+//! the file is read, so that deciding is a walk to the first line that matches.
+
+mod file;
+mod orders;
+
+use std::sync::Arc;
+
+use crate::event::{Event, Kind};
+use crate::finding::{Action, Confidence, Family, Finding};
+
+pub use file::PolicyError;
+pub use orders::{Command, Mode, Order, Orders, Scope};
+
+/// How a redacted span is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operator {
+    /// `████`
+    Mask,
+    /// `<EMAIL_1>`: the same number for the same value within a session.
+    #[default]
+    Tag,
+    /// `<EMAIL#5f0c…>`: the same for the same value everywhere, under the redaction key.
+    Hash,
+    /// `████1111`
+    Last4,
+    /// `…`
+    Drop,
+}
+
+impl Operator {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Mask, Self::Tag, Self::Hash, Self::Last4, Self::Drop];
+
+    /// The name in policies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mask => "mask",
+            Self::Tag => "tag",
+            Self::Hash => "hash",
+            Self::Last4 => "last4",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// What happens to an event that could not be judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnFailure {
+    /// It is blocked.
+    #[default]
+    Closed,
+    /// It passes, with an alert.
+    Open,
+}
+
+impl OnFailure {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Closed, Self::Open];
+
+    /// The name in policies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+        }
+    }
+
+    /// What policy says of the event.
+    #[must_use]
+    pub fn action(self) -> Action {
+        match self {
+            Self::Closed => Action::Block,
+            Self::Open => Action::Alert,
+        }
+    }
+}
+
+/// What happens to events that could not be judged, by the stage that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// The record is not an event.
+    pub unreadable: OnFailure,
+    /// A limit was reached before everything had been looked at.
+    pub limits: OnFailure,
+}
+
+/// A rule's id, or the beginning of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    text: String,
+    prefix: bool,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        match text.strip_suffix('*') {
+            Some(start) => Self { text: start.to_owned(), prefix: true },
+            None => Self { text: text.to_owned(), prefix: false },
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        if self.prefix { text.starts_with(&self.text) } else { text == self.text }
+    }
+
+    /// The whole name before any beginning, a longer beginning before a shorter.
+    fn rank(&self) -> (bool, usize) {
+        (!self.prefix, self.text.len())
+    }
+}
+
+/// One line: what it applies to, and what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Line {
+    rule: Option<Pattern>,
+    family: Option<Family>,
+    kind: Option<Kind>,
+    agent: Option<String>,
+    agent_type: Option<String>,
+    tenant: Option<String>,
+    action: Option<Action>,
+    mode: Option<Mode>,
+    hint: Option<Arc<str>>,
+    retry_after_ms: Option<u64>,
+    notice: Option<Arc<str>>,
+}
+
+impl Line {
+    fn covers(&self, event: &Event<'_>) -> bool {
+        let same =
+            |asked: Option<&str>, is: Option<&str>| asked.is_none_or(|asked| is == Some(asked));
+        // Whoever writes `output` means the parts of a streamed answer too.
+        let kind = self.kind.is_none_or(|kind| {
+            kind == event.kind || (kind == Kind::Output && event.kind == Kind::OutputChunk)
+        });
+        kind && same(self.agent.as_deref(), Some(event.agent.as_ref()))
+            && same(self.agent_type.as_deref(), event.agent_type.as_deref())
+            && same(self.tenant.as_deref(), Some(event.tenant.as_ref()))
+    }
+
+    fn matches(&self, event: &Event<'_>, finding: &Finding) -> bool {
+        self.rule.as_ref().is_none_or(|rule| rule.matches(&finding.source.rule))
+            && self.family.is_none_or(|family| family == finding.source.family)
+            && self.covers(event)
+    }
+
+    /// Whether the line is about events whatever was found in them.
+    fn is_general(&self) -> bool {
+        self.rule.is_none() && self.family.is_none()
+    }
+
+    /// Compared in the order rule, family, kind, agent, type, tenant.
+    fn rank(&self) -> (Option<(bool, usize)>, [bool; 5]) {
+        let rest = [
+            self.family.is_some(),
+            self.kind.is_some(),
+            self.agent.is_some(),
+            self.agent_type.is_some(),
+            self.tenant.is_some(),
+        ];
+        (self.rule.as_ref().map(Pattern::rank), rest)
+    }
+}
+
+/// What policy says of one finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// What to do.
+    pub action: Action,
+    /// Whether to do it.
+    pub mode: Mode,
+}
+
+/// What to do about what.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// SHA-256 of the policy's text, hexadecimal.
+    pub hash: String,
+    /// What happens to events that could not be judged.
+    pub failures: Failures,
+    /// Most specific first.
+    lines: Vec<Line>,
+    action: Action,
+    mode: Option<Mode>,
+    fallback_mode: Mode,
+    hint: Option<Arc<str>>,
+    notice: Arc<str>,
+    operator: Operator,
+    /// Longest first.
+    operators: Vec<(Pattern, Operator)>,
+}
+
+impl Policy {
+    /// The text of [`Policy::shipped`], to be copied and changed.
+    pub const SHIPPED: &'static str = include_str!("../../policy/default.yml");
+
+    /// The policy compiled into the binary.
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self::read("policy/default.yml", Self::SHIPPED).expect("a test reads the shipped policy")
+    }
+
+    /// Reads a policy; `path` is only for error messages.
+    ///
+    /// # Errors
+    /// [`PolicyError`] names file, line, key and what is allowed.
+    pub fn read(path: &str, text: &str) -> Result<Self, PolicyError> {
+        file::read(path, text)
+    }
+
+    /// Sets the mode for where the file names none.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        self.fallback_mode = mode;
+        self
+    }
+
+    /// What to do about one finding in one event.
+    #[must_use]
+    pub fn ruling(&self, event: &Event<'_>, finding: &Finding) -> Ruling {
+        let mut matching = self.lines.iter().filter(|line| line.matches(event, finding));
+        let mode = matching.clone().find_map(|line| line.mode).unwrap_or(self.default_mode());
+        let action = if finding.source.rule.starts_with("limit.") {
+            // Only a line that names the limit itself may change what "could not scan" means.
+            matching
+                .filter(|line| line.rule.is_some())
+                .find_map(|line| line.action)
+                .unwrap_or(self.failures.limits.action())
+        } else if finding.confidence == Confidence::Low {
+            Action::Allow
+        } else {
+            matching.find_map(|line| line.action).or(finding.source.action).unwrap_or(self.action)
+        };
+        Ruling { action, mode }
+    }
+
+    /// The action for one finding in one event.
+    #[must_use]
+    pub fn action(&self, event: &Event<'_>, finding: &Finding) -> Action {
+        self.ruling(event, finding).action
+    }
+
+    /// The mode of an event in which nothing was found.
+    #[must_use]
+    pub fn mode(&self, event: &Event<'_>) -> Mode {
+        self.lines
+            .iter()
+            .filter(|line| line.mode.is_some() && line.is_general() && line.covers(event))
+            .find_map(|line| line.mode)
+            .unwrap_or(self.default_mode())
+    }
+
+    /// The mode where no line names one.
+    #[must_use]
+    pub fn default_mode(&self) -> Mode {
+        self.mode.unwrap_or(self.fallback_mode)
+    }
+
+    /// What the sender should do differently, for a finding whose action is retry.
+    #[must_use]
+    pub fn hint(&self, event: &Event<'_>, finding: &Finding) -> Option<Arc<str>> {
+        let mut lines = self.lines.iter().filter(|line| line.matches(event, finding));
+        lines.find_map(|line| line.hint.clone()).or_else(|| self.hint.clone())
+    }
+
+    /// How long the sender should wait, for a finding whose action is retry.
+    #[must_use]
+    pub fn retry_after_ms(&self, event: &Event<'_>, finding: &Finding) -> Option<u64> {
+        let mut lines = self.lines.iter().filter(|line| line.matches(event, finding));
+        lines.find_map(|line| line.retry_after_ms)
+    }
+
+    /// What stands for a whole text, for a finding whose action is replace.
+    #[must_use]
+    pub fn notice(&self, event: &Event<'_>, finding: &Finding) -> Arc<str> {
+        let mut lines = self.lines.iter().filter(|line| line.matches(event, finding));
+        lines.find_map(|line| line.notice.clone()).unwrap_or_else(|| self.notice.clone())
+    }
+
+    /// How a redacted span of a type is written.
+    #[must_use]
+    pub fn operator(&self, kind: &str) -> Operator {
+        self.operators
+            .iter()
+            .find_map(|(pattern, operator)| pattern.matches(kind).then_some(*operator))
+            .unwrap_or(self.operator)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! The standing orders of the control topic: who is killed, who runs in which mode.
+//!
+//! Orders stand above the policy file: they are the SOC's switch. How an order is read
+//! from a record is `wire`'s business.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::Event;
+
+/// Whether decisions are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Decisions are carried out.
+    #[default]
+    Enforce,
+    /// Decisions are only told.
+    Shadow,
+}
+
+impl Mode {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Enforce, Self::Shadow];
+
+    /// The name on the wire and in policies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+
+    /// The mode of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|mode| mode.name() == name)
+    }
+}
+
+/// To whom an order of the control topic applies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Everyone.
+    All,
+    /// One tenant.
+    Tenant(String),
+    /// One type of agent.
+    Type(String),
+    /// One agent: tenant (or empty) and id.
+    Agent(String, String),
+    /// One session: tenant (or empty), agent, session.
+    Session(String, String, String),
+}
+
+impl Scope {
+    /// The agent that the scope lies within, if it is one agent's.
+    #[must_use]
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            Self::Agent(_, agent) | Self::Session(_, agent, _) => Some(agent),
+            Self::All | Self::Tenant(_) | Self::Type(_) => None,
+        }
+    }
+
+    /// The scopes that an event falls into, narrowest first.
+    fn of(event: &Event<'_>) -> impl Iterator<Item = Self> {
+        let (tenant, agent) = (event.tenant.as_ref(), event.agent.as_ref());
+        let session = event
+            .session
+            .as_ref()
+            .map(|session| Self::Session(tenant.into(), agent.into(), session.as_ref().into()));
+        let class = event.agent_type.as_ref().map(|class| Self::Type(class.as_ref().into()));
+        [
+            session,
+            Some(Self::Agent(tenant.into(), agent.into())),
+            class,
+            Some(Self::Tenant(tenant.into())),
+            Some(Self::All),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// What an order of the control topic changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Blocks everything in the scope, or lets it flow again.
+    Kill {
+        /// Whom.
+        scope: Scope,
+        /// `false` resumes.
+        on: bool,
+    },
+    /// Sets the mode of the scope; `None` gives it back to the policy file.
+    Mode {
+        /// Whom.
+        scope: Scope,
+        /// Which.
+        mode: Option<Mode>,
+    },
+}
+
+impl Command {
+    /// Whom it is about.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        match self {
+            Self::Kill { scope, .. } | Self::Mode { scope, .. } => scope,
+        }
+    }
+}
+
+/// One order, as it stands in the control topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its offset there.
+    pub offset: i64,
+    /// What it changes.
+    pub command: Command,
+    /// Who gave it, as signed or claimed.
+    pub by: String,
+    /// Why, in the giver's words.
+    pub reason: String,
+}
+
+/// The standing orders, pinned for a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// Killed scopes.
+    pub kills: BTreeSet<Scope>,
+    /// Modes set by scope; the narrowest wins.
+    pub modes: BTreeMap<Scope, Mode>,
+    /// Offset of the control topic up to which this is true (next offset to read).
+    pub offset: i64,
+}
+
+impl Orders {
+    /// Takes one more order, in offset order.
+    pub fn apply(&mut self, order: &Order) {
+        match &order.command {
+            Command::Kill { scope, on: true } => {
+                self.kills.insert(scope.clone());
+            }
+            Command::Kill { scope, on: false } => {
+                self.kills.remove(scope);
+            }
+            Command::Mode { scope, mode: Some(mode) } => {
+                self.modes.insert(scope.clone(), *mode);
+            }
+            Command::Mode { scope, mode: None } => {
+                self.modes.remove(scope);
+            }
+        }
+        self.offset = self.offset.max(order.offset + 1);
+    }
+
+    /// Whether anything that the event belongs to is killed.
+    #[must_use]
+    pub fn killed(&self, event: &Event<'_>) -> bool {
+        !self.kills.is_empty() && Scope::of(event).any(|scope| self.kills.contains(&scope))
+    }
+
+    /// The mode of the narrowest order that covers the event.
+    #[must_use]
+    pub fn mode(&self, event: &Event<'_>) -> Option<Mode> {
+        if self.modes.is_empty() {
+            return None;
+        }
+        Scope::of(event).find_map(|scope| self.modes.get(&scope).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Kind, Millis};
+
+    fn order(offset: i64, command: Command) -> Order {
+        Order { offset, command, by: "soc".into(), reason: String::new() }
+    }
+
+    fn event<'r>(agent: &'r str, session: &'r str) -> Event<'r> {
+        let mut event = Event::new(Kind::Prompt, "e".into(), agent.into(), Millis(0));
+        event.session = Some(session.into());
+        event.agent_type = Some("support".into());
+        event
+    }
+
+    #[test]
+    fn kills_cover_their_scope_until_resumed() {
+        let mut orders = Orders::default();
+        assert!(!orders.killed(&event("a", "s")));
+        for scope in [
+            Scope::All,
+            Scope::Tenant(String::new()),
+            Scope::Type("support".into()),
+            Scope::Agent(String::new(), "a".into()),
+            Scope::Session(String::new(), "a".into(), "s".into()),
+        ] {
+            orders.apply(&order(4, Command::Kill { scope: scope.clone(), on: true }));
+            assert!(orders.killed(&event("a", "s")), "{scope:?}");
+            orders.apply(&order(5, Command::Kill { scope, on: false }));
+            assert!(!orders.killed(&event("a", "s")));
+        }
+        orders.apply(&order(
+            6,
+            Command::Kill { scope: Scope::Agent("other".into(), "a".into()), on: true },
+        ));
+        assert!(!orders.killed(&event("a", "s")), "an agent of another tenant is another agent");
+        assert_eq!(orders.offset, 7);
+    }
+
+    #[test]
+    fn the_narrowest_mode_wins() {
+        let mut orders = Orders::default();
+        let set = |scope, mode| Command::Mode { scope, mode: Some(mode) };
+        orders.apply(&order(0, set(Scope::All, Mode::Shadow)));
+        orders.apply(&order(1, set(Scope::Agent(String::new(), "a".into()), Mode::Enforce)));
+        assert_eq!(orders.mode(&event("a", "s")), Some(Mode::Enforce));
+        assert_eq!(orders.mode(&event("b", "s")), Some(Mode::Shadow));
+        orders.apply(&order(2, Command::Mode { scope: Scope::All, mode: None }));
+        assert_eq!(orders.mode(&event("b", "s")), None);
+    }
+}

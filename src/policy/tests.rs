@@ -1,0 +1,160 @@
+//! Which line decides, and what a mistake in the file is told as.
+
+use super::*;
+use crate::event::{Millis, RawSpan};
+use crate::finding::{Severity, Source, ViewName};
+
+fn finding(rule: &str, family: Family, action: Option<Action>) -> Finding {
+    Finding {
+        source: Arc::new(Source {
+            rule: rule.into(),
+            family,
+            kind: rule.into(),
+            severity: Severity::High,
+            message: String::new(),
+            action,
+        }),
+        confidence: Confidence::High,
+        field: None,
+        span: RawSpan::default(),
+        view: ViewName::RAW,
+    }
+}
+
+fn event(kind: Kind) -> Event<'static> {
+    let mut event = Event::new(kind, "e".into(), "a".into(), Millis(0));
+    event.agent_type = Some("support".into());
+    event.tenant = "acme".into();
+    event
+}
+
+#[test]
+fn the_shipped_policy_decides_as_documented() {
+    use Action::{Alert, Block, Redact, Replace, Retry};
+    use Family::{Claims, Exfiltration, Injection, Pii, Secrets, Tools, Urls};
+    let policy = Policy::shipped();
+    // prompt, output, output_chunk, tool_call, tool_result
+    for (family, expected) in [
+        (Secrets, [Redact, Replace, Replace, Block, Redact]),
+        (Pii, [Alert, Redact, Redact, Alert, Alert]),
+        (Injection, [Block, Alert, Alert, Alert, Block]),
+        (Exfiltration, [Block, Block, Block, Block, Block]),
+        (Claims, [Alert, Retry, Retry, Alert, Alert]),
+        (Urls, [Alert, Redact, Redact, Alert, Alert]),
+        (Tools, [Alert, Alert, Alert, Alert, Alert]),
+    ] {
+        for (kind, expected) in Kind::ALL.into_iter().zip(expected) {
+            let finding = finding("x", family, None);
+            assert_eq!(policy.action(&event(kind), &finding), expected, "{family} in {kind}");
+            let mut low = finding.clone();
+            low.confidence = Confidence::Low;
+            assert_eq!(policy.action(&event(kind), &low), Action::Allow);
+        }
+    }
+    let limit = finding("limit.fields", Family::System, None);
+    assert_eq!(policy.action(&event(Kind::Prompt), &limit), Block);
+    let own = finding("lists.x", Family::Lists, Some(Block));
+    assert_eq!(policy.action(&event(Kind::Prompt), &own), Block, "the rule's own action");
+    let weaker = finding("x", Injection, Some(Action::Allow));
+    assert_eq!(policy.action(&event(Kind::Prompt), &weaker), Block, "a line beats it");
+    let claim = finding("claims.x", Claims, None);
+    assert!(policy.hint(&event(Kind::Output), &claim).unwrap().contains("qualified person"));
+    assert_eq!(policy.operator("pii.credit_card"), Operator::Last4);
+    assert_eq!(policy.operator("secret.aws_access_key_id"), Operator::Mask);
+    assert_eq!(policy.operator("pii.email"), Operator::Tag);
+    assert_eq!(policy.hash.len(), 64);
+}
+
+#[test]
+fn the_most_specific_line_wins() {
+    // Each line beats all before it, whatever their order in the file.
+    let lines = [
+        "{ tenant: acme, action: alert }",
+        "{ type: support, action: redact }",
+        "{ agent: a, action: replace }",
+        "{ agent: a, type: support, tenant: acme, action: retry }",
+        "{ kind: prompt, action: block }",
+        "{ family: pii, action: alert }",
+        "{ family: pii, kind: prompt, action: redact }",
+        "{ rule: 'pii.*', action: replace }",
+        "{ rule: 'pii.email*', action: retry }",
+        "{ rule: pii.email, action: block }",
+        "{ rule: pii.email, tenant: acme, action: allow }",
+        "{ rule: pii.email, tenant: acme, action: alert }",
+        "{ rule: nothing, action: block }",
+        "{ agent: b, rule: pii.email, action: block }",
+    ];
+    let expected = [
+        "alert", "redact", "replace", "retry", "block", "alert", "redact", "replace", "retry",
+        "block", "allow", "alert", "alert", "alert",
+    ];
+    for n in 1..=lines.len() {
+        let mut shown: Vec<&str> = lines[..n].to_vec();
+        if n != 12 {
+            // Only equals depend on their order.
+            shown.sort_unstable();
+        }
+        if n > 12 {
+            shown = lines[..n].to_vec();
+        }
+        let text = format!("overrides:\n  - {}\n", shown.join("\n  - "));
+        let policy = Policy::read("p.yml", &text).unwrap();
+        let action = policy.action(&event(Kind::Prompt), &finding("pii.email", Family::Pii, None));
+        assert_eq!(action.name(), expected[n - 1], "{text}");
+    }
+}
+
+#[test]
+fn modes_are_set_at_every_level() {
+    let text = "defaults: { mode: enforce }\noverrides:\n  - { tenant: acme, mode: shadow }\n  - { rule: pii.new, mode: shadow }\n  - { family: secrets, mode: enforce }\n";
+    let policy = Policy::read("p.yml", text).unwrap();
+    let mode =
+        |family, rule| policy.ruling(&event(Kind::Prompt), &finding(rule, family, None)).mode;
+    assert_eq!(policy.mode(&event(Kind::Prompt)), Mode::Shadow);
+    assert_eq!(mode(Family::Secrets, "secrets.x"), Mode::Enforce);
+    assert_eq!(mode(Family::Pii, "pii.new"), Mode::Shadow);
+    let mut other = event(Kind::Prompt);
+    other.tenant = "".into();
+    assert_eq!(policy.mode(&other), Mode::Enforce);
+    let unset = Policy::shipped().with_mode(Mode::Shadow);
+    assert_eq!(unset.mode(&other), Mode::Shadow);
+}
+
+#[test]
+fn mistakes_name_file_line_key_and_what_is_allowed() {
+    for (text, line, key, words) in [
+        ("overrides:\n  - { family: pii }\n", 2, "overrides[0]", &["action, mode"][..]),
+        (
+            "overrides:\n  - { family: pii,\n      action: blok }\n",
+            3,
+            "overrides[0].action",
+            &["`blok`", "allow, alert, redact, replace, retry, block"],
+        ),
+        ("overrides:\n  - { famly: pii }\n", 2, "overrides[0]", &["famly", "family"]),
+        (
+            "defaults: { operator: hide }\n",
+            1,
+            "defaults.operator",
+            &["mask, tag, hash, last4, drop"],
+        ),
+        ("failures: { limits: maybe }\n", 1, "failures.limits", &["closed, open"]),
+        (
+            "overrides:\n  - kind: promt\n    action: block\n",
+            2,
+            "overrides[0].kind",
+            &["tool_call"],
+        ),
+        ("overrides: 3\n", 1, "overrides", &[]),
+        ("overides: []\n", 1, "", &["overides", "overrides"]),
+        ("overrides: [\n", 1, "overrides", &[]),
+    ] {
+        let error = Policy::read("my/policy.yml", text).unwrap_err();
+        let shown = error.to_string();
+        assert!(shown.starts_with("my/policy.yml:"), "{shown}");
+        assert_eq!(error.line, line, "{text}{shown}");
+        assert!(error.key.contains(key), "{text}{shown}");
+        for word in words {
+            assert!(shown.contains(word), "no `{word}` in: {shown}");
+        }
+    }
+}

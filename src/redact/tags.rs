@@ -1,0 +1,111 @@
+//! Numbers of tags: the same value has the same number within a session.
+//!
+//! With the redaction key a session keeps a table of keyed hashes, at most 256, in the
+//! partition's state; its place in the table is a value's number. Later values get the bare
+//! tag. Without the key numbers begin anew with each event, and nothing is kept.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{Event, Millis};
+use crate::redact::Key32;
+use crate::state::codec::{Pack, Unpack};
+use crate::state::{Key, Staged, owner};
+
+/// Values that a session numbers.
+const TAGS_MAX: usize = 256;
+const VERSION: u8 = 1;
+
+/// Bytes of a keyed hash that are kept: two of 256 values share one once in 10^14 sessions.
+type Short = [u8; 8];
+
+/// The numbering in force for one event.
+#[derive(Debug)]
+pub struct Tags<'k> {
+    keyed: Option<(&'k Key32, Key)>,
+    known: Vec<Short>,
+    unkeyed: Vec<(String, String)>,
+    grown: bool,
+}
+
+impl<'k> Tags<'k> {
+    /// Takes up the session's numbering.
+    #[must_use]
+    pub fn of_session(key: Option<&'k Key32>, staged: &Staged<'_>, event: &Event<'_>) -> Self {
+        let keyed = key.map(|key| (key, session_key(event)));
+        let known = keyed
+            .as_ref()
+            .and_then(|(_, session)| Unpack::new(VERSION, staged.get(session)?))
+            .map(|table| table.rest().as_chunks::<8>().0.to_vec())
+            .unwrap_or_default();
+        Self { keyed, known, unkeyed: Vec::new(), grown: false }
+    }
+
+    /// The redaction key.
+    pub(super) fn key(&self) -> Option<&'k Key32> {
+        self.keyed.as_ref().map(|(key, _)| *key)
+    }
+
+    /// The tag of a value.
+    pub(super) fn tag(&mut self, label: &str, value: &str) -> String {
+        let number = match self.key() {
+            Some(key) => self.keyed_number(key, label, value),
+            None => self.number_in_event(label, value),
+        };
+        match number {
+            Some(number) => format!("<{label}_{number}>"),
+            None => format!("<{label}>"),
+        }
+    }
+
+    fn keyed_number(&mut self, key: &Key32, label: &str, value: &str) -> Option<usize> {
+        let mac = key.mac(&[b"tag", label.as_bytes(), value.as_bytes()]);
+        let short = *mac.first_chunk::<8>()?;
+        if let Some(at) = self.known.iter().position(|known| *known == short) {
+            return Some(at + 1);
+        }
+        if self.known.len() == TAGS_MAX {
+            return None;
+        }
+        self.known.push(short);
+        self.grown = true;
+        Some(self.known.len())
+    }
+
+    fn number_in_event(&mut self, label: &str, value: &str) -> Option<usize> {
+        let known = self.unkeyed.iter().position(|(l, v)| l == label && v == value);
+        if known.is_none() && self.unkeyed.len() < TAGS_MAX {
+            self.unkeyed.push((label.to_owned(), value.to_owned()));
+            return Some(self.unkeyed.len());
+        }
+        known.map(|at| at + 1)
+    }
+
+    /// Keeps the session's table where it has grown. `deadline` is when an idle session ends;
+    /// with more than `sessions_max` sessions the one that would end first goes.
+    pub fn keep(self, staged: &mut Staged<'_>, deadline: Millis, sessions_max: usize) {
+        let Some((_, session)) = self.keyed.filter(|_| self.grown) else { return };
+        if staged.get(&session).is_none() {
+            while staged.count(owner::SESSION) >= sessions_max.max(1) {
+                let Some((_, oldest)) = staged.first(owner::SESSION) else { break };
+                staged.remove(oldest);
+            }
+        }
+        let table = Pack::new(VERSION).bytes(self.known.as_flattened()).done();
+        staged.put(session, table, Some(deadline));
+    }
+}
+
+/// Where a session's state is kept. Without a session one is implied for the agent.
+#[must_use]
+pub fn session_key(event: &Event<'_>) -> Key {
+    let session = event.session.as_deref();
+    let mut hash = Sha256::new();
+    for part in [Some(event.tenant.as_ref()), Some(event.agent.as_ref()), session] {
+        hash.update([u8::from(part.is_some())]);
+        let part = part.unwrap_or_default();
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
+    Key { owner: owner::SESSION, id }
+}

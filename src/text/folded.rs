@@ -1,0 +1,307 @@
+//! The `folded` view: what a reader makes of the text, in lower-case ASCII where that is possible.
+//!
+//! Case, accents, look-alikes and punctuation are folded character by character; then
+//! digits that stand for letters are read as such inside words, and letters set apart
+//! ("i g n o r e") are joined. Phrases are folded by the same [`fold_word`], so both sides
+//! always agree. `1`, `|` and `0` stay: phrases match them as a class with i, l and o,
+//! because no mapping could tell "al1" from "ail".
+
+use unicode_normalization::char::{compose, decompose_compatible, is_combining_mark};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+use super::chars::{is_barrier, is_removed};
+use super::confusables::folded_look_alike;
+use super::{BRIDGED_MAX_CHARS, View};
+use crate::event::RawSpan;
+
+/// As many single letters in a row are read as one word.
+const JOINED_MIN: usize = 4;
+
+/// Digits that may stand in a row before the letter that makes them letters.
+const LEET_AHEAD: usize = 3;
+
+/// Builds folded views; holds the working memory.
+#[derive(Debug, Default)]
+pub struct Folder {
+    cells: Vec<Cell>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    c: char,
+    raw: RawSpan,
+    dropped: bool,
+}
+
+impl Folder {
+    /// Builds the view of `text` into `view`.
+    pub fn fold_into(&mut self, view: &mut View, text: &str) {
+        view.clear();
+        self.read(text);
+        self.read_leet();
+        self.join_letters();
+        for cell in self.cells.iter().filter(|cell| !cell.dropped) {
+            let mut utf8 = [0; 4];
+            let bytes = cell.c.encode_utf8(&mut utf8).as_bytes();
+            if bytes.len() == cell.raw.len() {
+                view.push_linear(bytes, cell.raw.start);
+            } else {
+                view.push_unit(bytes, cell.raw);
+            }
+        }
+    }
+
+    fn read(&mut self, text: &str) {
+        self.cells.clear();
+        self.cells.reserve(text.len());
+        let mut removed = 0;
+        let mut chars = text.char_indices().peekable();
+        while let Some((start, c)) = chars.next() {
+            let raw = RawSpan { start, end: start + c.len_utf8() };
+            if is_removed(c) {
+                removed += 1;
+                let run_ends = chars.peek().is_none_or(|&(_, next)| !is_removed(next));
+                if run_ends && removed > BRIDGED_MAX_CHARS {
+                    self.cells.push(Cell { c, raw, dropped: false });
+                }
+                continue;
+            }
+            removed = 0;
+            fold_char(c, |c| {
+                if let Some(last) = self.cells.last_mut()
+                    && let Some(syllable) = joined_jamo(last.c, c)
+                {
+                    last.c = syllable;
+                    last.raw.end = raw.end;
+                } else {
+                    self.cells.push(Cell { c, raw, dropped: false });
+                }
+            });
+        }
+    }
+
+    fn read_leet(&mut self) {
+        let mut after_letter = false;
+        for at in 0..self.cells.len() {
+            let c = self.cells[at].c;
+            if is_letter(c) {
+                after_letter = true;
+                continue;
+            }
+            let Some(letter) = leet(c) else {
+                // 0 and 1 are letters in disguise; they carry the word on.
+                after_letter &= matches!(c, '0' | '1' | '2' | '6' | '|');
+                continue;
+            };
+            let ahead = self.cells[at + 1..]
+                .iter()
+                .take(LEET_AHEAD)
+                .take_while(|cell| is_letter(cell.c) || is_leet(cell.c))
+                .any(|cell| is_letter(cell.c));
+            if after_letter || ahead {
+                self.cells[at].c = letter;
+                after_letter = true;
+            }
+        }
+    }
+
+    fn join_letters(&mut self) {
+        let cells = &mut self.cells;
+        let word = |cells: &[Cell], at: usize| cells.get(at).is_some_and(|cell| is_word(cell.c));
+        let mut at = 0;
+        while at < cells.len() {
+            let single = is_letter(cells[at].c) && (at == 0 || !word(cells, at - 1));
+            if !single {
+                at += 1;
+                continue;
+            }
+            let mut letters = 1;
+            let mut last = at;
+            while cells.get(last + 1).is_some_and(|cell| is_gap(cell.c))
+                && cells.get(last + 2).is_some_and(|cell| is_letter(cell.c))
+                && !word(cells, last + 3)
+            {
+                letters += 1;
+                last += 2;
+            }
+            if letters >= JOINED_MIN {
+                for gap in (at + 1..last).step_by(2) {
+                    cells[gap].dropped = true;
+                }
+            }
+            at = last + 1;
+        }
+    }
+}
+
+/// Folds a word of a phrase as the view folds a text, but for digits, which phrases match as classes.
+#[must_use]
+pub fn fold_word(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    for c in word.chars().filter(|&c| !is_removed(c)) {
+        fold_char(c, |c| match out.chars().next_back().and_then(|last| joined_jamo(last, c)) {
+            Some(syllable) => {
+                out.pop();
+                out.push(syllable);
+            }
+            None => out.push(c),
+        });
+    }
+    out
+}
+
+/// The letter that a digit or sign stands for inside a word.
+#[must_use]
+pub fn leet(c: char) -> Option<char> {
+    Some(match c {
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        '8' => 'b',
+        '9' => 'g',
+        _ => return None,
+    })
+}
+
+fn is_leet(c: char) -> bool {
+    leet(c).is_some() || matches!(c, '0' | '1' | '|')
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_lowercase() || (!c.is_ascii() && c.is_alphabetic())
+}
+
+fn is_word(c: char) -> bool {
+    is_letter(c) || c.is_numeric()
+}
+
+/// The Hangul syllable of a syllable or letter and the vowel or final behind it. Syllables
+/// stay whole, so that a phrase counts letters as a reader does.
+fn joined_jamo(last: char, c: char) -> Option<char> {
+    if matches!(c, '\u{1161}'..='\u{11C2}') { compose(last, c) } else { None }
+}
+
+fn is_gap(c: char) -> bool {
+    matches!(c, ' ' | '.' | '-' | '_' | '*' | ',' | '/' | '\t')
+}
+
+fn fold_char(c: char, mut push: impl FnMut(char)) {
+    if c.is_ascii() {
+        return push(c.to_ascii_lowercase());
+    }
+    if is_barrier(c)
+        || matches!(c, '\u{4E00}'..='\u{9FFF}' | '\u{3041}'..='\u{3096}' | '\u{AC00}'..='\u{D7A3}')
+    {
+        return push(c);
+    }
+    decompose_compatible(c, |part| {
+        if is_combining_mark(part) || is_removed(part) {
+            return;
+        }
+        for low in part.to_lowercase() {
+            match low {
+                low if low.is_ascii() => push(low),
+                low if is_combining_mark(low) => {}
+                'ß' => {
+                    push('s');
+                    push('s');
+                }
+                'æ' => {
+                    push('a');
+                    push('e');
+                }
+                'œ' => {
+                    push('o');
+                    push('e');
+                }
+                'ø' => push('o'),
+                'ð' => push('d'),
+                low => push(folded_look_alike(low).unwrap_or_else(|| plain_sign(low))),
+            }
+        }
+    });
+}
+
+/// Punctuation, spaces and symbols of any script, as the ASCII sign of the same use.
+fn plain_sign(c: char) -> char {
+    use GeneralCategory as G;
+    if c.is_alphanumeric() {
+        return c;
+    }
+    match c.general_category() {
+        G::SpaceSeparator | G::LineSeparator | G::ParagraphSeparator | G::Control => ' ',
+        G::DashPunctuation => '-',
+        G::ConnectorPunctuation => '_',
+        G::InitialPunctuation | G::FinalPunctuation | G::OpenPunctuation | G::ClosePunctuation => {
+            '"'
+        }
+        G::OtherPunctuation => '.',
+        G::MathSymbol | G::CurrencySymbol | G::ModifierSymbol | G::OtherSymbol => '*',
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::ViewSpan;
+
+    fn folded(text: &str) -> String {
+        let mut view = View::default();
+        Folder::default().fold_into(&mut view, text);
+        String::from_utf8(view.bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn disguises_fall() {
+        for (raw, expected) in [
+            ("Ignore ALL", "ignore all"),
+            ("Ígnòré", "ignore"),
+            ("ｉｇｎｏｒｅ", "ignore"),
+            ("𝗶𝗴𝗻𝗼𝗿𝗲 ⓐⓛⓛ", "ignore all"),
+            ("іgnоrе", "ignore"),
+            ("ig\u{200B}no\u{AD}re", "ignore"),
+            ("1gn0r3 4ll", "1gn0re all"),
+            ("p@$$w0rd", "passw0rd"),
+            ("i g n o r e   a l l  rules", "ignore   a l l  rules"),
+            ("i.g-n_o*r e", "ignore"),
+            ("in 2024, 15 of 33", "in 2024, 15 of 33"),
+            ("Straße", "strasse"),
+            ("“quoted” — dash", "\"quoted\" - dash"),
+            ("█ x…", "█ x…"),
+            ("Все", "bce"),
+            ("все", "bce"),
+            ("no\u{A0}break", "no break"),
+            ("\u{1112}\u{1161}\u{11AB}국", "한국"),
+        ] {
+            assert_eq!(folded(raw), expected, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_joined_word_maps_to_its_whole_stretch() {
+        let raw = "a\u{301}b i g n o r e!";
+        let mut view = View::default();
+        Folder::default().fold_into(&mut view, raw);
+        assert_eq!(view.bytes(), b"ab ignore!");
+        let span = view.raw_span(ViewSpan { start: 3, end: 9 }, raw).unwrap();
+        assert_eq!(raw.get(span.start..span.end), Some("i g n o r e"));
+    }
+
+    #[test]
+    fn words_and_texts_fold_alike() {
+        for word in [
+            "Übung",
+            "Ελλάδα",
+            "игнорируй",
+            "無視",
+            "한국어",
+            "\u{1112}\u{1161}\u{11AB}",
+            "façade",
+            "ŁÓDŹ",
+        ] {
+            assert_eq!(fold_word(word), folded(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Readings of a string ("views"), and the way back from each to its raw bytes.
+//!
+//! A [`View`] is what the automata read; its [`OffsetMap`] leads every byte of it back to
+//! the characters of the raw string that it stands for. Offsets leave this module only
+//! as [`RawSpan`](crate::event::RawSpan)s on character boundaries. Which views a rule
+//! asks for, and what a hit means, is `detect`'s business.
+//!
+//! One design choice matters: a view drops and merges characters but never moves them,
+//! so a hit in a view is always one contiguous raw span that holds every dropped
+//! character between its ends.
+
+mod chars;
+mod clean;
+mod confusables;
+mod folded;
+mod map;
+mod survey;
+
+pub use chars::{is_barrier, is_compat_digit_or_space, is_removed, is_unspaced, joins_words};
+pub use clean::clean_into;
+pub use folded::{Folder, fold_word, leet};
+pub use map::{OffsetMap, View, ViewSpan, whole_chars};
+pub use survey::{Survey, survey};
+
+/// Removed runs longer than this many characters are not bridged: their last character
+/// stays in the view, where no rule matches it.
+pub const BRIDGED_MAX_CHARS: usize = 64;

@@ -1,0 +1,118 @@
+//! One cheap pass that says which views a text needs.
+//!
+//! Chat text is mostly plain ASCII, which is its own clean view and, read without case,
+//! its own folded view. The survey finds what breaks that: non-ASCII, control
+//! characters, digits inside words, letters set apart.
+
+/// What a text holds that its raw bytes do not show to the rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Not ASCII throughout, or with control characters in it.
+    pub odd: bool,
+    /// A letter, up to three digits or letter-like signs, and a letter again.
+    pub leet: bool,
+    /// Four or more single letters in a row.
+    pub spaced: bool,
+}
+
+impl Survey {
+    /// Whether the folded view reads otherwise than the raw bytes without case.
+    #[must_use]
+    pub fn needs_folded(self) -> bool {
+        self.odd || self.leet || self.spaced
+    }
+}
+
+const OTHER: u32 = 0;
+const LETTER: u32 = 1;
+const DIGIT: u32 = 2;
+const GAP: u32 = 3;
+
+const CLASSES: [u8; 256] = {
+    let mut table = [OTHER as u8; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER as u8,
+            b'0'..=b'9' | b'@' | b'$' | b'|' => DIGIT as u8,
+            b' ' | b'.' | b'-' | b'_' | b'*' | b',' | b'/' | b'\t' => GAP as u8,
+            _ => OTHER as u8,
+        };
+        at += 1;
+    }
+    table
+};
+
+/// The classes of the last bytes, two bits each, newest lowest.
+const fn window(classes: &[u32]) -> u32 {
+    let mut out = 0;
+    let mut at = 0;
+    while at < classes.len() {
+        out = out << 2 | classes[at];
+        at += 1;
+    }
+    out
+}
+
+const LEET_1: u32 = window(&[LETTER, DIGIT, LETTER]);
+const LEET_2: u32 = window(&[LETTER, DIGIT, DIGIT, LETTER]);
+const LEET_3: u32 = window(&[LETTER, DIGIT, DIGIT, DIGIT, LETTER]);
+const SPACED: u32 = window(&[LETTER, GAP, LETTER, GAP, LETTER, GAP, LETTER]);
+
+/// Surveys a text.
+#[must_use]
+pub fn survey(text: &str) -> Survey {
+    let bytes = text.as_bytes();
+    let mut out = Survey { odd: !bytes.is_ascii() || has_control(bytes), ..Survey::default() };
+    if out.odd {
+        return out;
+    }
+    let mut seen = 0_u32;
+    for &byte in bytes {
+        seen = seen << 2 | u32::from(CLASSES[usize::from(byte)]);
+        if seen & 3 != LETTER {
+            continue;
+        }
+        if seen & 0x3F == LEET_1 || seen & 0xFF == LEET_2 || seen & 0x3FF == LEET_3 {
+            out.leet = true;
+        }
+        if seen & 0x3FFF == SPACED && seen >> 14 & 3 != LETTER {
+            out.spaced = true;
+        }
+        if out.leet && out.spaced {
+            break;
+        }
+    }
+    out
+}
+
+fn has_control(bytes: &[u8]) -> bool {
+    // A count without early exit vectorises; white space is taken back out.
+    let below = bytes.iter().filter(|&&b| b < 0x20 || b == 0x7F).count();
+    below > 0 && below > bytes.iter().filter(|&&b| (0x09..=0x0D).contains(&b)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_needs_no_view() {
+        for text in
+            ["", "Hello, world.", "In 2024 we shipped v2 and 3rd tests\n\tthen A B C.", "F-16"]
+        {
+            assert!(!survey(text).needs_folded(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn oddities_are_seen() {
+        assert!(survey("caf\u{E9}").odd);
+        assert!(survey("a\0b").odd);
+        assert!(survey("1gn0re").leet);
+        assert!(survey("pr3v10us").leet);
+        assert!(survey("say i g n o r e now").spaced);
+        assert!(survey("i.g.n.o").spaced);
+    }
+}

@@ -1,0 +1,255 @@
+//! Payment cards and bank accounts.
+//!
+//! Issuer ranges are those of ISO/IEC 7812 as the networks publish them; IBAN lengths are
+//! those of the registry that SWIFT keeps for ISO 13616. The account part of an IBAN has a
+//! structure of its own in each country, which is not checked: two check digits are enough.
+
+use super::Check;
+use super::checksum;
+
+/// Issuer ranges (first six digits) and the lengths in use; the flag tells ranges so wide,
+/// or lengths so rare, that a Luhn digit alone is no proof.
+struct Issuer {
+    from: u64,
+    to: u64,
+    lengths: &'static [usize],
+    certain: bool,
+}
+
+const fn issuer(from: u64, to: u64, lengths: &'static [usize], certain: bool) -> Issuer {
+    Issuer { from, to, lengths, certain }
+}
+
+/// First match wins.
+const ISSUERS: &[Issuer] = &[
+    issuer(340_000, 349_999, &[15], true), // American Express
+    issuer(370_000, 379_999, &[15], true),
+    issuer(300_000, 305_999, &[14, 16], true), // Diners Club
+    issuer(360_000, 369_999, &[14], true),
+    issuer(380_000, 399_999, &[14, 16], true),
+    issuer(352_800, 358_999, &[16], true), // JCB
+    issuer(180_000, 180_099, &[15], true),
+    issuer(213_100, 213_199, &[15], true),
+    issuer(400_000, 499_999, &[16], true), // Visa
+    issuer(400_000, 499_999, &[13, 19], false),
+    issuer(510_000, 559_999, &[16], true), // Mastercard
+    issuer(222_100, 272_099, &[16], true),
+    issuer(220_000, 220_499, &[16], true), // Mir
+    issuer(601_100, 601_199, &[16], true), // Discover
+    issuer(644_000, 659_999, &[16], true),
+    issuer(620_000, 629_999, &[16], true), // UnionPay
+    issuer(620_000, 629_999, &[17, 18, 19], false),
+    issuer(810_000, 817_199, &[16], true),
+    issuer(508_000, 508_999, &[16], true), // RuPay
+    issuer(500_000, 509_999, &[12, 13, 14, 15, 16, 17, 18, 19], false), // Maestro
+    issuer(560_000, 699_999, &[12, 13, 14, 15, 16, 17, 18, 19], false),
+];
+
+/// A payment card number: issuer range, length and Luhn digit.
+pub(super) fn card(value: &[u8]) -> Check {
+    let mut digits = [0; 19];
+    let mut count = 0;
+    for &byte in value {
+        match byte {
+            b'0'..=b'9' => {
+                let Some(place) = digits.get_mut(count) else { return Check::Invalid };
+                *place = byte - b'0';
+                count += 1;
+            }
+            b' ' | b'-' | b'.' => {}
+            _ => return Check::Invalid,
+        }
+    }
+    let digits = digits.get(..count).unwrap_or_default();
+    let Some(prefix) = digits.get(..6) else { return Check::Invalid };
+    let prefix = checksum::number(prefix);
+    let Some(issuer) = ISSUERS.iter().find(|issuer| {
+        (issuer.from..=issuer.to).contains(&prefix) && issuer.lengths.contains(&count)
+    }) else {
+        return Check::Invalid;
+    };
+    match checksum::luhn(digits) && !checksum::repeated(digits) {
+        false => Check::Invalid,
+        true if issuer.certain => Check::Valid,
+        true => Check::Plausible,
+    }
+}
+
+/// A Luhn digit at the end, whatever stands before it.
+pub(super) fn luhn(value: &[u8]) -> Check {
+    let digits: Vec<u8> =
+        value.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| byte - b'0').collect();
+    Check::weak(digits.len() > 1 && !checksum::repeated(&digits) && checksum::luhn(&digits))
+}
+
+/// Countries by the length of their whole IBAN.
+const IBAN_LENGTHS: &[(usize, &str)] = &[
+    (15, "NO"),
+    (16, "BE"),
+    (18, "DK FI FK FO GL NL SD"),
+    (19, "MK SI"),
+    (20, "AT BA EE KZ LT LU MN XK"),
+    (21, "CH HR LI LV"),
+    (22, "BG BH CR DE GB GE IE ME RS VA"),
+    (23, "AE GI IL IQ OM SO TL"),
+    (24, "AD CZ ES MD PK RO SA SE SK TN VG"),
+    (25, "LY PT ST"),
+    (26, "IS TR"),
+    (27, "BI DJ FR GR IT MC MR SM"),
+    (28, "AL AZ BY CY DO GT HN HU LB NI PL SV"),
+    (29, "BR EG PS QA UA"),
+    (30, "JO KW MU YE"),
+    (31, "MT SC"),
+    (32, "LC"),
+    (33, "RU"),
+];
+
+/// An IBAN: country, length and MOD 97-10 (ISO 13616, ISO/IEC 7064).
+pub(super) fn iban(value: &[u8]) -> Check {
+    let text: Vec<u8> = value
+        .iter()
+        .filter(|byte| !matches!(byte, b' ' | b'-'))
+        .map(u8::to_ascii_uppercase)
+        .collect();
+    let length = text.get(..2).and_then(iban_length);
+    Check::strong(length == Some(text.len()) && iban_remainder(&text) == Some(1))
+}
+
+fn iban_length(country: &[u8]) -> Option<usize> {
+    let known = |countries: &str| countries.split(' ').any(|code| code.as_bytes() == country);
+    IBAN_LENGTHS.iter().find(|(_, countries)| known(countries)).map(|(length, _)| *length)
+}
+
+/// The remainder with country and check digits moved to the end.
+fn iban_remainder(text: &[u8]) -> Option<u32> {
+    let (head, account) = text.split_at_checked(4)?;
+    checksum::mod97(account.iter().chain(head).copied())
+}
+
+/// After a country code: check digits and a made-up account of the right length.
+pub(super) fn complete_iban(before: &[u8]) -> Vec<u8> {
+    let country =
+        before.last_chunk::<2>().copied().unwrap_or(*b"DE").map(|b| b.to_ascii_uppercase());
+    let Some(length) = iban_length(&country) else { return Vec::new() };
+    let account: Vec<u8> = b"1020304050607080".iter().copied().cycle().take(length - 4).collect();
+    let mut text = country.to_vec();
+    text.extend_from_slice(b"00");
+    text.extend_from_slice(&account);
+    let check = 98 - iban_remainder(&text).unwrap_or_default();
+    let mut out = format!("{check:02}").into_bytes();
+    out.extend_from_slice(&account);
+    out
+}
+
+/// The Luhn digit for the digits right before it, across single spaces and hyphens.
+pub(super) fn complete_luhn(before: &[u8]) -> Vec<u8> {
+    vec![b'0' + checksum::luhn_digit(&trailing_digits(before))]
+}
+
+/// The digits at the end of a text, single spaces and hyphens between them left out.
+pub(super) fn trailing_digits(before: &[u8]) -> Vec<u8> {
+    let mut digits = Vec::new();
+    let mut gap = false;
+    for &byte in before.iter().rev() {
+        match byte {
+            b'0'..=b'9' => {
+                digits.push(byte - b'0');
+                gap = false;
+            }
+            b' ' | b'-' if !gap => gap = true,
+            _ => break,
+        }
+    }
+    digits.reverse();
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn cards_published_by_the_networks_for_tests() {
+        for number in [
+            "4111 1111 1111 1111",
+            "4012888888881881",
+            "5555-5555-5555-4444",
+            "2223003122003222",
+            "378282246310005",
+            "3714 496353 98431",
+            "30569309025904",
+            "3530111333300000",
+            "6011111111111117",
+            "6200000000000005",
+        ] {
+            assert_eq!(card(number.as_bytes()), Check::Valid, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_card() {
+        for number in [
+            "4111111111111112",     // Luhn
+            "1234567812345670",     // Luhn holds, no issuer
+            "0000000000000000",     // one digit repeated
+            "41111111111111",       // Visa has no 14 digits
+            "4111111111111111x",    // not digits
+            "41111111111111111111", // longer than any card
+            "",
+        ] {
+            assert_eq!(card(number.as_bytes()), Check::Invalid, "{number}");
+        }
+        assert_eq!(card(b"4222222222222"), Check::Plausible, "Visa's 13 digits left use long ago");
+        assert_eq!(card(b"6759649826438453"), Check::Plausible, "Maestro's ranges are wide");
+    }
+
+    #[test]
+    fn ibans_of_the_registry() {
+        for number in [
+            "DE89370400440532013000",
+            "GB29 NWBK 6016 1331 9268 19",
+            "FR14 2004 1010 0505 0001 3M02 606",
+            "nl91abna0417164300",
+            "NO9386011117947",
+            "MT84MALT011000012345MTLCAST001S",
+        ] {
+            assert_eq!(iban(number.as_bytes()), Check::Valid, "{number}");
+        }
+        for number in
+            ["DE89370400440532013001", "DE8937040044053201300", "ZZ89370400440532013000", "D"]
+        {
+            assert_eq!(iban(number.as_bytes()), Check::Invalid, "{number}");
+        }
+    }
+
+    #[test]
+    fn completed_ibans_hold_for_every_country() {
+        let countries = IBAN_LENGTHS
+            .iter()
+            .flat_map(|(length, codes)| codes.split(' ').map(move |code| (code, length)));
+        for (country, length) in countries {
+            let mut text = country.as_bytes().to_vec();
+            text.extend(complete_iban(country.as_bytes()));
+            assert_eq!(text.len(), *length);
+            assert_eq!(iban(&text), Check::Valid, "{}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_changed_digit_breaks_an_iban(at in 2_usize..22, by in 1_u8..10) {
+            let mut text = b"DE89370400440532013000".to_vec();
+            text[at] = b'0' + (text[at] - b'0' + by) % 10;
+            prop_assert_eq!(iban(&text), Check::Invalid);
+        }
+
+        #[test]
+        fn a_visa_number_completed_with_luhn_holds(body in "4[0-9]{3} [0-9]{4} [0-9]{4} [0-9]{3}") {
+            let mut text = body.into_bytes();
+            text.extend(complete_luhn(&text));
+            prop_assert_eq!(card(&text), Check::Valid);
+        }
+    }
+}

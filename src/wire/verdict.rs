@@ -1,0 +1,126 @@
+//! Verdict v1: what was decided about one record, and why.
+//!
+//! Written by appending, field by field, since there is one for every event. A verdict
+//! holds no matched text: it says where a finding stands, and what kind it is.
+
+use std::sync::Arc;
+
+use super::event::Unreadable;
+use super::ids::{self, OutputKind};
+use super::json::Writer;
+use super::time::rfc3339;
+use crate::event::{Event, Place, RawSpan};
+use crate::finding::{Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
+use crate::inspect::{At, Decision, Reason};
+
+/// What stands on a verdict beside the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// Hash of the pack in force.
+    pub pack: &'a str,
+    /// Hash of the policy in force.
+    pub policy: &'a str,
+    /// Microseconds that the inspection took: the only thing in any output that a replay does not repeat.
+    pub took_us: u64,
+}
+
+/// Writes a verdict. `event` is `None` where the record could not be read.
+#[must_use]
+pub fn write(
+    decision: &Decision<'_>,
+    event: Option<&Event<'_>>,
+    at: &At<'_>,
+    stamp: &Stamp<'_>,
+) -> Vec<u8> {
+    let mut out = Writer::with_capacity(512 + 256 * decision.reasons.len());
+    out.open().key("v").uint(1);
+    out.text("id", &ids::uuid(at.topic, at.partition, at.offset, OutputKind::Verdict, 0));
+    out.key("event_id").string_or_null(event.map(|event| event.id.as_ref()));
+    out.key("at").open();
+    out.text("topic", at.topic).key("partition").int(i64::from(at.partition));
+    out.key("offset").int(at.offset).close();
+    if let Some(stream) = event.and_then(|event| event.stream.as_ref()) {
+        out.key("stream").open().text("id", &stream.id);
+        out.key("seq").uint(stream.seq).key("last").bool(stream.last).close();
+    }
+    out.text("action", decision.action.name());
+    out.key("enforced").bool(decision.enforced);
+    out.text("mode", decision.mode.name());
+    out.key("reasons").open_array();
+    for reason in &decision.reasons {
+        write_reason(&mut out, reason, event);
+    }
+    out.close_array();
+    out.text_if("retry_hint", decision.retry_hint.as_deref());
+    if let Some(ms) = decision.retry_after_ms {
+        out.key("retry_after_ms").uint(ms);
+    }
+    if let Some(hold) = &decision.hold {
+        out.key("hold").open().text("id", &hold.id);
+        out.text("expires", &rfc3339(hold.expires)).close();
+    }
+    out.key("coverage").open();
+    write_coverage(&mut out, decision.coverage);
+    out.close();
+    out.text("pack", stamp.pack).text("policy", stamp.policy);
+    if decision.repeat {
+        out.key("repeat").bool(true);
+    }
+    out.key("took_us").uint(stamp.took_us).close();
+    out.into_bytes()
+}
+
+fn write_reason(out: &mut Writer, reason: &Reason, event: Option<&Event<'_>>) {
+    let Finding { source, confidence, field, span, view } = &reason.finding;
+    out.open();
+    out.text("rule", &source.rule);
+    out.text("family", source.family.name());
+    out.text("type", &source.kind);
+    out.text("severity", source.severity.name());
+    out.text("confidence", confidence.name());
+    let field = field
+        .and_then(|index| event.and_then(|event| Some((event, event.fields.get(index as usize)?))));
+    match field {
+        Some((event, field)) => {
+            out.text("field", &event.pointer(field.node));
+            if field.place == Place::Key {
+                out.text("at", "key");
+            }
+            out.key("start").uint(span.start as u64).key("end").uint(span.end as u64);
+        }
+        None => {
+            out.key("field").raw("null").key("start").raw("null").key("end").raw("null");
+        }
+    }
+    out.text("view", &view.0);
+    out.text("message", &source.message);
+    out.close();
+}
+
+/// Members of a `coverage` object, which `scan` writes too.
+pub fn write_coverage(out: &mut Writer, coverage: &Coverage) {
+    out.key("bytes").uint(coverage.bytes).key("scanned").uint(coverage.scanned);
+    out.texts("views", coverage.views.iter().map(|view| view.0.as_ref()));
+    out.text("classifier", "off");
+    out.key("truncated").bool(coverage.truncated);
+}
+
+/// What a record that could not be read is found guilty of.
+#[must_use]
+pub fn unreadable(unreadable: &Unreadable) -> Finding {
+    let kind = format!("unreadable.{}", unreadable.reason.name());
+    Finding {
+        source: Arc::new(Source {
+            rule: kind.clone(),
+            family: Family::System,
+            kind,
+            severity: Severity::Medium,
+            message: unreadable.message.clone(),
+            action: None,
+        }),
+        confidence: Confidence::High,
+        field: None,
+        span: RawSpan::default(),
+        view: ViewName::RAW,
+    }
+}

@@ -1,0 +1,17 @@
+//! Tests at the boundary, one crate so that the library is linked once.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod audit;
+mod decide;
+mod engine;
+mod packs;
+mod patterns;
+mod schemas;
+mod shipped;
+mod tidy;
+mod cli;
+mod config;
+mod views;
+mod compose;
+mod simulation;
+mod wire;

@@ -138,8 +138,8 @@ impl Rules {
                 }
             }
         }
-        let build = |(specs, of): &(Vec<Spec>, Vec<SpecOf>)| {
-            Engine::compile(specs, kind(engine)).map_err(|error| CompileError {
+        let build = |(specs, of): &(Vec<Spec>, Vec<SpecOf>), engine: engine::Kind| {
+            Engine::compile(specs, engine).map_err(|error| CompileError {
                 rule: error
                     .spec
                     .and_then(|spec| set.rules.get(of.get(spec)?.rule as usize))
@@ -147,7 +147,16 @@ impl Rules {
                 reason: error.reason,
             })
         };
-        let (all_engine, folded_engine) = (build(&all)?, build(&folded)?);
+        let all_engine = build(&all, kind(engine))?;
+        // Folded text is the exception, and its phrases have rare words: keywords find them as
+        // fast, and compile in a tenth of the time.
+        let folded_engine = build(
+            &folded,
+            match engine {
+                EngineKind::Auto => engine::Kind::Rust,
+                engine => kind(engine),
+            },
+        )?;
         let keyed = Keyed::compile(&set).map_err(|(rule, reason)| CompileError { rule, reason })?;
         Ok(Self {
             all: all_engine,

@@ -17,7 +17,11 @@ const MAX_EXACT: u32 = 24;
 /// A repeat that would unroll to more byte sets than this ends a run.
 const MAX_UNROLLED: usize = 96;
 /// A run stops once it is this rare: a longer one costs memory and finds the same places.
-const ENOUGH_BITS: f64 = 44.0;
+const ENOUGH_BITS: f64 = 30.0;
+/// A run this rare ends before sets that make it rarer by less than [`PLAIN_BITS`] each.
+const RARE_BITS: f64 = 14.0;
+/// See [`RARE_BITS`]; a letter of either case has about a third of a bit.
+const PLAIN_BITS: f64 = 0.5;
 /// A run this rare is taken at once; otherwise a later, rarer one may win.
 const GOOD_BITS: f64 = 22.0;
 /// A later run must be rarer by this to be taken: an early one leaves fewer possible starts.
@@ -143,7 +147,8 @@ impl Run {
                 break;
             }
         }
-        let node = Node::Row(row).trimmed().unwrap_or(Node::Row(Vec::new()));
+        let node = Node::Row(row).shortened(ENOUGH_BITS, true).0;
+        let node = node.trimmed().unwrap_or(Node::Row(Vec::new()));
         Self { bits: node.bits(), node, before_min, before_max }
     }
 }
@@ -212,6 +217,47 @@ impl Node {
                         (Self::Copies(Box::new(inner), copies, copies), false)
                     }
                     _ => (inner, false),
+                }
+            }
+        }
+    }
+
+    /// The same, cut where it is rare enough or where more would hardly make it rarer, and whether
+    /// nothing was cut. Alternatives are cut only where all of them are, or where nothing follows
+    /// (`last`): what stands behind them would be lost for the common ones too.
+    fn shortened(self, enough: f64, last: bool) -> (Self, bool) {
+        match self {
+            Self::Set(_) => (self, true),
+            Self::Row(mut row) => {
+                let ends = row.iter().rposition(|node| node.bits() > 0.0).map_or(0, |at| at + 1);
+                let mut left = enough;
+                let mut kept = Vec::with_capacity(ends);
+                for (at, node) in row.drain(..ends).enumerate() {
+                    let plain = node.bits() < PLAIN_BITS * node.sets() as f64;
+                    if left <= 0.0 || (plain && enough - left >= RARE_BITS) {
+                        return (Self::Row(kept), false);
+                    }
+                    let (node, whole) = node.shortened(left, last && at + 1 == ends);
+                    left -= node.bits();
+                    kept.push(node);
+                    if !whole {
+                        return (Self::Row(kept), false);
+                    }
+                }
+                (Self::Row(kept), true)
+            }
+            Self::Either(_) if self.bits() < enough && !last => (self, true),
+            Self::Either(branches) => {
+                let cut = |branch: Self| branch.shortened(enough, last);
+                let (branches, whole): (Vec<_>, Vec<_>) = branches.into_iter().map(cut).unzip();
+                (Self::Either(branches), whole.into_iter().all(|whole| whole))
+            }
+            Self::Copies(node, least, most) => {
+                let copies = (enough / node.bits()).ceil();
+                if copies < f64::from(least) {
+                    (Self::Copies(node, copies as u32, copies as u32), false)
+                } else {
+                    (Self::Copies(node, least, most), true)
                 }
             }
         }
@@ -503,11 +549,19 @@ mod tests {
 
     #[test]
     fn runs_stop_before_open_repeats_and_trim_their_tails() {
-        check("xyzzy=[^\n]*;q", &[("xyzzy=", 6, Some(6))]);
-        check("ghq_[0-9]{4,}", &[("ghq_(?:[0-9]){4}", 8, Some(8))]);
-        check("ghq_[0-9]{4,9}", &[("ghq_(?:[0-9]){4}", 8, Some(8))]);
-        check("ghq_(?:jk|x?)", &[("ghq_", 4, Some(4))]);
-        check(r"\bkjq(?:[0-9]{2}){2}\b", &[("kjq(?:(?:[0-9]){2}){2}", 7, Some(7))]);
+        check("then=[^\n]*;q", &[("then=", 5, Some(5))]);
+        check("no[0-9]{4,}", &[("no(?:[0-9]){4}", 6, Some(6))]);
+        check("no[0-9]{4,9}", &[("no(?:[0-9]){4}", 6, Some(6))]);
+        check("now(?:jk|x?)", &[("now", 3, Some(3))]);
+        check(r"\bnow(?:[0-9]{2}){2}\b", &[("now(?:(?:[0-9]){2}){2}", 7, Some(7))]);
+    }
+
+    #[test]
+    fn runs_stop_where_they_are_rare_enough() {
+        check("qqqzzz[0-9]{9}", &[("qqq", 3, Some(3))]);
+        check("(?:qx|jz)[a-z0-9]{30}", &[("(?:qx|jz)", 2, Some(2))]);
+        // Alternatives with something behind them stay whole.
+        check("(?:e|qqqzzz)=[0-9]", &[("(?:e|qqqzzz)=[0-9]", 3, Some(8))]);
     }
 
     #[test]

@@ -205,7 +205,8 @@ fn write(
             while let Err((error, again)) = producer.send(record) {
                 let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
                 assert_eq!(error, full, "a record was refused");
-                producer.poll(Duration::from_millis(1));
+                producer.poll(Duration::ZERO);
+                std::thread::sleep(Duration::from_micros(200));
                 record = again;
             }
         }
@@ -225,9 +226,11 @@ fn commit(
             .add_partition_offset(topic, *partition, Offset::Offset(*offset))
             .expect("an offset");
     }
-    // `flush` waits in steps of 100 ms; polling until nothing is in flight does not.
+    // `flush` waits in steps of 100 ms, and a poll with a time-out spins; as Weir's lane does it.
+    producer.poll(Duration::ZERO);
     while producer.in_flight_count() > 0 {
-        producer.poll(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_micros(200));
+        producer.poll(Duration::ZERO);
     }
     let group = consumer.group_metadata().expect("a member of the group");
     let wait = Duration::from_secs(10);

@@ -22,6 +22,9 @@ use crate::pipeline::log::{LogError, OutRecord};
 const INIT: Duration = Duration::from_secs(15);
 /// Longest wait for records on their way; the library gives each up after 8 s.
 const DELIVERY: Duration = Duration::from_secs(9);
+/// Between two looks at records on their way. A poll with a time-out would not do: the client
+/// stays in it to the end of its time, and spins through the last millisecond.
+const LOOK: Duration = Duration::from_micros(200);
 /// Sends between two looks at what was delivered.
 const SENDS_PER_POLL: u32 = 256;
 
@@ -115,7 +118,8 @@ impl Output {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if Instant::now() < deadline =>
                 {
-                    producer.poll(Duration::from_millis(1));
+                    producer.poll(Duration::ZERO);
+                    std::thread::sleep(LOOK);
                     base = back;
                 }
                 Err((error, _)) => {
@@ -135,20 +139,15 @@ impl Output {
     /// Waits until every record is on the broker. False where time ran out.
     fn drain(producer: &BaseProducer<Deliveries>, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        // Most events are there at once; waiting for the others costs up to a millisecond.
         loop {
-            let before = producer.in_flight_count();
-            if before == 0 {
-                return true;
-            }
             producer.poll(Duration::ZERO);
-            if producer.in_flight_count() < before {
-                continue;
+            if producer.in_flight_count() == 0 {
+                return true;
             }
             if Instant::now() >= deadline {
                 return false;
             }
-            producer.poll(Duration::from_millis(1));
+            std::thread::sleep(LOOK);
         }
     }
 

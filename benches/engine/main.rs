@@ -48,10 +48,13 @@ fn main() {
 
 fn specs() -> Vec<Spec> {
     let pack = patterns::load(&patterns::builtin()).expect("the shipped packs load");
-    let exprs = pack.rules.iter().flat_map(|rule| &rule.exprs);
-    exprs
-        .map(|expr| Spec { regex: expr.regex.clone(), max_len: expr.max_len, group: expr.group })
-        .collect()
+    let spec = |rule: &patterns::Rule, expr: &patterns::Expr| Spec {
+        regex: expr.regex.clone(),
+        max_len: expr.max_len,
+        group: expr.group,
+        words: rule.class == patterns::Class::Phrase,
+    };
+    pack.rules.iter().flat_map(|rule| rule.exprs.iter().map(move |expr| spec(rule, expr))).collect()
 }
 
 /// The texts through both engines.

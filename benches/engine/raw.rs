@@ -35,7 +35,7 @@ pub(super) fn run() {
             .unicode(false)
             .build()
             .expect("the case compiles");
-        let spec = Spec { regex: written.clone(), max_len: 1024, group: 0 };
+        let spec = Spec { regex: written.clone(), max_len: 1024, group: 0, words: false };
         let engine = Engine::compile(&[spec], Kind::Vectorscan).expect("the case compiles");
         let mut ours = engine.scanner();
         let mut random = Random::new(7);

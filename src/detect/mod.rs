@@ -46,12 +46,9 @@ pub struct Rules {
     pub set: RuleSet,
     /// What a scan may cost.
     pub limits: ScanLimits,
-    /// Every expression; reads raw and clean text.
+    /// Every expression, for every view.
     all: Engine,
     all_specs: Vec<SpecOf>,
-    /// The expressions that read folded text.
-    folded: Engine,
-    folded_specs: Vec<SpecOf>,
     /// One for each rule, in the order of the set.
     confirm: Vec<Confirm>,
     keyed: Keyed,
@@ -84,7 +81,6 @@ pub struct CompileError {
 pub struct Scratch<'a> {
     rules: &'a Rules,
     all: engine::Scanner<'a>,
-    folded: engine::Scanner<'a>,
     memory: Memory,
 }
 
@@ -107,8 +103,7 @@ impl Rules {
         limits: ScanLimits,
         engine: EngineKind,
     ) -> Result<Self, CompileError> {
-        let mut all = (Vec::new(), Vec::new());
-        let mut folded = (Vec::new(), Vec::new());
+        let (mut specs, mut all_specs) = (Vec::new(), Vec::new());
         let mut confirm = Vec::with_capacity(set.rules.len());
         let mut shortest = usize::MAX;
         for (at, rule) in set.rules.iter().enumerate() {
@@ -124,45 +119,31 @@ impl Rules {
             // ASCII text is folded by reading it without case.
             let caseless = rule.class == Class::Shape && of.folded && !of.raw && !of.clean;
             for expr in &rule.exprs {
-                let spec = |regex: String| Spec { regex, max_len: expr.max_len, group: expr.group };
                 shortest = shortest.min(shortest_match(&expr.regex).map_err(failed)?);
-                all.0.push(spec(if caseless {
-                    format!("(?i:{})", expr.regex)
-                } else {
-                    expr.regex.clone()
-                }));
-                all.1.push(of);
-                if of.folded {
-                    folded.0.push(spec(expr.regex.clone()));
-                    folded.1.push(of);
-                }
+                specs.push(Spec {
+                    regex: if caseless {
+                        format!("(?i:{})", expr.regex)
+                    } else {
+                        expr.regex.clone()
+                    },
+                    max_len: expr.max_len,
+                    group: expr.group,
+                    words: rule.class == Class::Phrase,
+                });
+                all_specs.push(of);
             }
         }
-        let build = |(specs, of): &(Vec<Spec>, Vec<SpecOf>), engine: engine::Kind| {
-            Engine::compile(specs, engine).map_err(|error| CompileError {
-                rule: error
-                    .spec
-                    .and_then(|spec| set.rules.get(of.get(spec)?.rule as usize))
-                    .map_or_else(|| "(all)".to_owned(), |rule| rule.source.rule.clone()),
-                reason: error.reason,
-            })
-        };
-        let all_engine = build(&all, kind(engine))?;
-        // Folded text is the exception, and its phrases have rare words: keywords find them as
-        // fast, and compile in a tenth of the time.
-        let folded_engine = build(
-            &folded,
-            match engine {
-                EngineKind::Auto => engine::Kind::Rust,
-                engine => kind(engine),
-            },
-        )?;
+        let all = Engine::compile(&specs, kind(engine)).map_err(|error| CompileError {
+            rule: error
+                .spec
+                .and_then(|spec| set.rules.get(all_specs.get(spec)?.rule as usize))
+                .map_or_else(|| "(all)".to_owned(), |rule| rule.source.rule.clone()),
+            reason: error.reason,
+        })?;
         let keyed = Keyed::compile(&set).map_err(|(rule, reason)| CompileError { rule, reason })?;
         Ok(Self {
-            all: all_engine,
-            all_specs: all.1,
-            folded: folded_engine,
-            folded_specs: folded.1,
+            all,
+            all_specs,
             confirm,
             keyed,
             shortest,
@@ -178,9 +159,14 @@ impl Rules {
         Scratch {
             rules: self,
             all: self.all.scanner().with_limit(self.limits.candidates),
-            folded: self.folded.scanner().with_limit(self.limits.candidates),
             memory: Memory::default(),
         }
+    }
+
+    /// How the expressions of a rule are looked for in raw and clean text, in the rule's order.
+    pub fn plans(&self, rule: usize) -> impl Iterator<Item = &engine::Plan> {
+        let of_rule = move |(of, plan): (&SpecOf, _)| (of.rule as usize == rule).then_some(plan);
+        self.all_specs.iter().zip(self.all.plans()).filter_map(of_rule)
     }
 
     /// The automata in use, by name.

@@ -85,7 +85,6 @@ struct Pass<'p, 'a, 'e> {
     fields: &'p [Field<'e>],
     carriers: u8,
     all: &'p mut Scanner<'a>,
-    folded: &'p mut Scanner<'a>,
     memory: &'p mut Memory,
     /// Strings that could not be scanned whole.
     failed: Vec<u32>,
@@ -101,7 +100,6 @@ pub(super) fn scan(scratch: &mut Scratch<'_>, event: &Event<'_>) -> Scan {
         fields,
         carriers: fields.iter().fold(0, |mask, field| mask | bit(field.carrier)),
         all: &mut scratch.all,
-        folded: &mut scratch.folded,
         memory: &mut scratch.memory,
         failed: Vec::new(),
         readings: [!fields.is_empty(), false, false],
@@ -265,12 +263,9 @@ impl Pass<'_, '_, '_> {
         }
         for (reading, view) in views {
             self.readings[reading as usize] = true;
-            let (engine, specs) = match reading {
-                Reading::Folded => (&mut *self.folded, &self.rules.folded_specs),
-                _ => (&mut *self.all, &self.rules.all_specs),
-            };
+            let specs = &self.rules.all_specs;
             let reads = |of: &SpecOf| if reading == Reading::Clean { of.clean } else { of.folded };
-            let scanned = engine.matches_where(
+            let scanned = self.all.matches_where(
                 view.bytes(),
                 wanted(specs, bit(field.carrier), reads),
                 matches,

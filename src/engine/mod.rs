@@ -22,7 +22,7 @@ mod superset;
 
 pub use confirm::Candidate;
 use confirm::{Confirm, Expression};
-use first::{FirstPass, FirstScan};
+use first::{FirstPass, FirstScan, Wanted};
 
 /// One expression to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub struct Spec {
     pub max_len: usize,
     /// The capture group to report; 0 is the whole match.
     pub group: usize,
+    /// Whether the expression is made of words in any case, as a phrase is. It is then looked for
+    /// by its rarest words; what it matches is the same.
+    pub words: bool,
 }
 
 /// Which automata make the first pass.
@@ -117,7 +120,9 @@ impl Engine {
             expressions.push(Expression::compile(&hir, spec.group).map_err(error)?);
             hirs.push(hir);
         }
-        let first = FirstPass::compile(&hirs, kind)?;
+        let all: Vec<Wanted<'_>> =
+            hirs.iter().zip(specs).map(|(hir, spec)| Wanted { hir, words: spec.words }).collect();
+        let first = FirstPass::compile(&all, kind)?;
         let mut plans = vec![Plan::Everywhere; specs.len()];
         for (text, source) in first.sources() {
             match &mut plans[source.spec as usize] {

@@ -18,7 +18,7 @@ const MAX_EXACT: u32 = 24;
 const MAX_UNROLLED: usize = 96;
 /// A run stops once it is this rare: a longer one costs memory and finds the same places.
 const ENOUGH_BITS: f64 = 30.0;
-/// A run this rare ends before sets that make it rarer by less than [`PLAIN_BITS`] each.
+/// A run this rare ends where all that follows makes it rarer by less than [`PLAIN_BITS`] a set.
 const RARE_BITS: f64 = 14.0;
 /// See [`RARE_BITS`]; a letter of either case has about a third of a bit.
 const PLAIN_BITS: f64 = 0.5;
@@ -28,6 +28,10 @@ const GOOD_BITS: f64 = 22.0;
 const RARER_BITS: f64 = 4.0;
 /// A run that is more common than this (some two places in a KB) would flood the buffer.
 const LEAST_BITS: f64 = 9.0;
+/// A run begins with sets this rare, on average, where it can.
+const START_BITS: f64 = 1.0;
+/// Words more common than this are looked for together with what stands beside them.
+const WORD_BITS: f64 = 13.0;
 /// No more literals than this stand for one expression in the keyword pass.
 const MAX_LITERALS: usize = 128;
 /// A literal ends before a set of more bytes than this, upper and lower case counted once.
@@ -42,9 +46,11 @@ pub(super) struct Piece {
     pub(super) lead_min: usize,
     /// The greatest; `None` where an unbounded part stands before the piece.
     pub(super) lead_max: Option<usize>,
+    /// Whether it holds a row of digits: see [`Digits`].
+    pub(super) digits: bool,
 }
 
-/// A literal that every match holds, in ASCII lower case.
+/// A literal that every match holds, as its [`skeleton`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Keyword {
     pub(super) bytes: Vec<u8>,
@@ -55,20 +61,30 @@ pub(super) struct Keyword {
 /// Pieces such that each match holds one of them, printed for Vectorscan: explicit byte classes,
 /// no flags. `None` where no part of the expression is rare enough.
 pub(super) fn pieces(hir: &Hir) -> Option<Vec<Piece>> {
-    per_branch(hir, &|run| {
+    per_branch(hir, false, &|run| {
         let (min, max) = run.node.width();
         let piece = Piece {
             text: run.node.printed(),
             lead_min: run.before_min + min,
             lead_max: run.before_max.map(|before| before + max),
+            digits: Digits::all_hold(&run.node),
         };
         Some((run.bits, vec![piece]))
     })
 }
 
-/// Literals such that each match holds one of them, whatever its case.
+/// Literals such that each match holds one of them in its [`skeleton`].
 pub(super) fn keywords(hir: &Hir) -> Option<Vec<Keyword>> {
-    per_branch(hir, &|run| {
+    keywords_of(hir, 0.0)
+}
+
+/// The same where every branch has literals of which one stands at few places of common text.
+pub(super) fn rare_keywords(hir: &Hir) -> Option<Vec<Keyword>> {
+    keywords_of(hir, WORD_BITS)
+}
+
+fn keywords_of(hir: &Hir, least: f64) -> Option<Vec<Keyword>> {
+    per_branch(hir, true, &|run| {
         let literals = run.node.literals()?;
         let bits = any_of(literals.iter().map(|literal| literal_bits(literal)));
         let keyword = |bytes: Vec<u8>| Keyword {
@@ -76,7 +92,7 @@ pub(super) fn keywords(hir: &Hir) -> Option<Vec<Keyword>> {
             lead_max: run.before_max.map(|before| before + bytes.len()),
             bytes,
         };
-        Some((bits, literals.into_iter().map(keyword).collect()))
+        (bits >= least).then(|| (bits, literals.into_iter().map(keyword).collect()))
     })
 }
 
@@ -91,39 +107,58 @@ struct Run {
 /// Turns a run into what a first pass looks for, and says how rare that is.
 type Take<'a, T> = &'a dyn Fn(Run) -> Option<(f64, Vec<T>)>;
 
-/// The best run of each branch of the expression, or nothing when one branch has none.
-fn per_branch<T>(hir: &Hir, take: Take<'_, T>) -> Option<Vec<T>> {
+/// The best run of each branch of the expression, or nothing when one branch has none. With
+/// `whole_words` no run begins inside a word, where it would look rarer than the word is.
+fn per_branch<T>(hir: &Hir, whole_words: bool, take: Take<'_, T>) -> Option<Vec<T>> {
     let parts = parts(hir);
     if let [one] = parts.as_slice()
         && let HirKind::Alternation(branches) = one.kind()
     {
         let mut all = Vec::new();
         for branch in branches {
-            all.extend(per_branch(branch, take)?);
+            all.extend(per_branch(branch, whole_words, take)?);
         }
         return Some(all);
     }
-    let mut best: Option<Vec<T>> = None;
-    let mut most = LEAST_BITS - RARER_BITS;
-    let (mut before_min, mut before_max) = (0, Some(0));
-    for (at, part) in parts.iter().enumerate() {
-        // An optional beginning only widens the distance to the start.
-        if Node::cut(part).0.bits() > 0.0
-            && let run = Run::starting(&parts[at..], before_min, before_max)
-            && run.bits > most + RARER_BITS
-            && let Some((bits, taken)) = take(run)
-            && bits > most + RARER_BITS
-        {
-            (most, best) = (bits, Some(taken));
-            if bits >= GOOD_BITS {
-                break;
+    let cuts: Vec<(Node, bool, f64)> = parts
+        .iter()
+        .map(|part| {
+            let (node, whole) = Node::cut(part);
+            let bits = node.bits();
+            (node, whole, bits)
+        })
+        .collect();
+    // What begins with common letters makes the automata look twice everywhere.
+    let best = |plain_starts: bool| {
+        let mut best: Option<Vec<T>> = None;
+        let mut most = LEAST_BITS - RARER_BITS;
+        let (mut before_min, mut before_max) = (0, Some(0));
+        for (at, part) in parts.iter().enumerate() {
+            let (node, _, bits) = &cuts[at];
+            // An optional beginning only widens the distance to the start.
+            let inside = whole_words
+                && node.edge_is_word(false)
+                && at.checked_sub(1).is_some_and(|before| cuts[before].0.edge_is_word(true));
+            if *bits > 0.0
+                && !inside
+                && (plain_starts || *bits >= START_BITS * node.sets() as f64)
+                && let run = Run::starting(&cuts[at..], before_min, before_max)
+                && run.bits > most + RARER_BITS
+                && let Some((bits, taken)) = take(run)
+                && bits > most + RARER_BITS
+            {
+                (most, best) = (bits, Some(taken));
+                if bits >= GOOD_BITS {
+                    break;
+                }
             }
+            before_min += part.properties().minimum_len()?;
+            before_max =
+                before_max.zip(part.properties().maximum_len()).map(|(before, more)| before + more);
         }
-        before_min += part.properties().minimum_len()?;
-        before_max =
-            before_max.zip(part.properties().maximum_len()).map(|(before, more)| before + more);
-    }
-    best
+        best
+    };
+    best(false).or_else(|| best(true))
 }
 
 /// The expression as a row of parts, groups opened.
@@ -136,13 +171,13 @@ fn parts(hir: &Hir) -> Vec<&Hir> {
 }
 
 impl Run {
-    fn starting(parts: &[&Hir], before_min: usize, before_max: Option<usize>) -> Self {
+    /// The run of parts that were cut already: each with whether it is whole, and its bits.
+    fn starting(parts: &[(Node, bool, f64)], before_min: usize, before_max: Option<usize>) -> Self {
         let mut row = Vec::new();
         let mut bits = 0.0;
-        for part in parts {
-            let (node, whole) = Node::cut(part);
-            bits += node.bits();
-            row.push(node);
+        for (node, whole, more) in parts {
+            bits += more;
+            row.push(node.clone());
             if !whole || bits >= ENOUGH_BITS {
                 break;
             }
@@ -150,6 +185,113 @@ impl Run {
         let node = Node::Row(row).shortened(ENOUGH_BITS, true).0;
         let node = node.trimmed().unwrap_or(Node::Row(Vec::new()));
         Self { bits: node.bits(), node, before_min, before_max }
+    }
+}
+
+/// What a reader takes a letter for, whatever its case: i, l, 1 and | are one, o and 0 are one.
+/// It changes no offset, and phrases that match those as one class become plain literals.
+pub(super) fn skeleton(byte: u8) -> u8 {
+    SKELETON[usize::from(byte)]
+}
+
+const SKELETON: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = (at as u8).to_ascii_lowercase();
+        table[at] = match byte {
+            b'l' | b'1' | b'|' => b'i',
+            b'0' => b'o',
+            byte => byte,
+        };
+        at += 1;
+    }
+    table
+};
+
+/// How far a row of digits has come: four of them, each at most one other byte behind the last.
+/// Most shapes of numbers hold such a row, and most texts do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Digits {
+    count: u8,
+    gap: bool,
+}
+
+impl Digits {
+    const ENOUGH: u8 = 4;
+
+    fn holds(self) -> bool {
+        self.count >= Self::ENOUGH
+    }
+
+    fn then(self, digit: bool) -> Self {
+        match self {
+            held if held.holds() => held,
+            Self { count, .. } if digit => Self { count: count + 1, gap: false },
+            Self { count, gap: false } if count > 0 => Self { count, gap: true },
+            _ => Self::default(),
+        }
+    }
+
+    /// Whether a text holds such a row.
+    pub(super) fn in_text(text: &[u8]) -> bool {
+        // A count without early exit runs many bytes at a time.
+        let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let mut state = Self::default();
+        digits >= usize::from(Self::ENOUGH)
+            && text.iter().any(|byte| {
+                state = state.then(byte.is_ascii_digit());
+                state.holds()
+            })
+    }
+
+    /// Whether every match of the node holds such a row, wherever it stands: text before it can
+    /// only help.
+    fn all_hold(node: &Node) -> bool {
+        let mut states = vec![Self::default()];
+        Self::through(node, &mut states);
+        states.iter().all(|state| state.holds())
+    }
+
+    /// All states that the node may lead to.
+    fn through(node: &Node, states: &mut Vec<Self>) {
+        let settle = |states: &mut Vec<Self>| {
+            states.sort_unstable_by_key(|state| (state.count, state.gap));
+            states.dedup();
+        };
+        match node {
+            Node::Set(set) => {
+                let digit = (b'0'..=b'9').any(|byte| set.has(byte));
+                let other = set.bytes().any(|byte| !byte.is_ascii_digit());
+                let next = |state: Self| {
+                    let ways = [digit.then(|| state.then(true)), other.then(|| state.then(false))];
+                    ways.into_iter().flatten()
+                };
+                *states = states.iter().flat_map(|state| next(*state)).collect();
+            }
+            Node::Row(row) => row.iter().for_each(|node| Self::through(node, states)),
+            Node::Either(branches) => {
+                let mut all = Vec::new();
+                for branch in branches {
+                    let mut of_branch = states.clone();
+                    Self::through(branch, &mut of_branch);
+                    all.append(&mut of_branch);
+                }
+                *states = all;
+            }
+            Node::Copies(node, least, most) => {
+                for _ in 0..*least {
+                    Self::through(node, states);
+                }
+                let mut all = states.clone();
+                for _ in *least..*most {
+                    Self::through(node, states);
+                    all.extend_from_slice(states);
+                }
+                *states = all;
+            }
+        }
+        settle(states);
     }
 }
 
@@ -232,8 +374,15 @@ impl Node {
                 let ends = row.iter().rposition(|node| node.bits() > 0.0).map_or(0, |at| at + 1);
                 let mut left = enough;
                 let mut kept = Vec::with_capacity(ends);
+                let mut rest: Vec<(f64, usize)> =
+                    row[..ends].iter().map(|node| (node.bits(), node.sets())).collect();
+                for at in (1..rest.len()).rev() {
+                    rest[at - 1].0 += rest[at].0;
+                    rest[at - 1].1 += rest[at].1;
+                }
                 for (at, node) in row.drain(..ends).enumerate() {
-                    let plain = node.bits() < PLAIN_BITS * node.sets() as f64;
+                    let (bits, sets) = rest[at];
+                    let plain = bits < PLAIN_BITS * sets as f64;
                     if left <= 0.0 || (plain && enough - left >= RARE_BITS) {
                         return (Self::Row(kept), false);
                     }
@@ -303,6 +452,18 @@ impl Node {
         }
     }
 
+    /// Whether its first or last byte is a letter or digit, as far as one look tells.
+    fn edge_is_word(&self, last: bool) -> bool {
+        match self {
+            Self::Set(set) => set.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            Self::Row(row) => {
+                let edge = if last { row.last() } else { row.first() };
+                edge.is_some_and(|node| node.edge_is_word(last))
+            }
+            Self::Either(_) | Self::Copies(..) => false,
+        }
+    }
+
     /// Byte sets after unrolling: what it costs to compile.
     fn sets(&self) -> usize {
         match self {
@@ -356,7 +517,7 @@ impl Node {
         }
     }
 
-    /// All strings that it may begin with, in lower case, each as long as can be told.
+    /// Skeletons of all strings that it may begin with, each as long as can be told.
     fn literals(&self) -> Option<Vec<Vec<u8>>> {
         let mut growing = Vec::from([Vec::new()]);
         let mut done = Vec::new();
@@ -371,7 +532,7 @@ impl Node {
     fn grow(&self, growing: &mut Vec<Vec<u8>>, done: &mut Vec<Vec<u8>>) {
         match self {
             Self::Set(set) => {
-                let bytes = set.lower_case();
+                let bytes = set.skeletons();
                 if bytes.len() > MAX_VARIANTS || growing.len() * bytes.len() > MAX_LITERALS {
                     done.append(growing);
                     return;
@@ -436,11 +597,11 @@ impl ByteSet {
         (0..=u8::MAX).filter(|byte| self.has(*byte))
     }
 
-    fn lower_case(&self) -> Vec<u8> {
-        let mut lower: Vec<u8> = self.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
-        lower.sort_unstable();
-        lower.dedup();
-        lower
+    fn skeletons(&self) -> Vec<u8> {
+        let mut all: Vec<u8> = self.bytes().map(skeleton).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Its share of the bytes of common text.
@@ -483,12 +644,160 @@ fn any_of(bits: impl Iterator<Item = f64>) -> f64 {
     -bits.map(|bits| (-bits).exp2()).sum::<f64>().min(1.0).log2()
 }
 
-fn literal_bits(bytes: &[u8]) -> f64 {
-    bytes
-        .iter()
-        .map(|byte| -(byte_chance(*byte) + byte_chance(byte.to_ascii_uppercase())).min(1.0).log2())
-        .sum()
+/// How rare a skeleton is: by its letters, but a common word is as common as it is.
+fn literal_bits(skeleton: &[u8]) -> f64 {
+    skeleton.split(|byte| !byte.is_ascii_alphanumeric()).fold(0.0, |bits, word| {
+        let by_letters: f64 = word
+            .iter()
+            .map(|&byte| {
+                let both = byte_chance(byte) + byte_chance(byte.to_ascii_uppercase());
+                let alike = match byte {
+                    b'i' => byte_chance(b'l') + byte_chance(b'1'),
+                    b'o' => byte_chance(b'0'),
+                    _ => 0.0,
+                };
+                -(both + alike).min(1.0).log2()
+            })
+            .sum();
+        bits + if COMMON.contains(&word) { by_letters.min(COMMON_BITS) } else { by_letters }
+    })
 }
+
+/// A common English word begins at one place in some five hundred.
+const COMMON_BITS: f64 = 9.0;
+
+/// Words that most chat messages hold, as skeletons: those of common lists of English that a
+/// phrase may name, and verbs of request.
+const COMMON: &[&[u8]] = &[
+    b"a",
+    b"about",
+    b"above",
+    b"aii",
+    b"an",
+    b"and",
+    b"any",
+    b"are",
+    b"as",
+    b"at",
+    b"be",
+    b"been",
+    b"before",
+    b"but",
+    b"by",
+    b"can",
+    b"ciear",
+    b"couid",
+    b"do",
+    b"does",
+    b"each",
+    b"everything",
+    b"first",
+    b"foiiow",
+    b"foiiowing",
+    b"for",
+    b"from",
+    b"get",
+    b"give",
+    b"go",
+    b"had",
+    b"has",
+    b"have",
+    b"he",
+    b"heip",
+    b"her",
+    b"here",
+    b"him",
+    b"his",
+    b"how",
+    b"i",
+    b"if",
+    b"in",
+    b"into",
+    b"is",
+    b"it",
+    b"its",
+    b"just",
+    b"know",
+    b"iast",
+    b"iet",
+    b"iike",
+    b"iist",
+    b"iook",
+    b"make",
+    b"may",
+    b"me",
+    b"message",
+    b"more",
+    b"my",
+    b"name",
+    b"need",
+    b"new",
+    b"no",
+    b"not",
+    b"now",
+    b"of",
+    b"on",
+    b"one",
+    b"oniy",
+    b"or",
+    b"other",
+    b"our",
+    b"out",
+    b"over",
+    b"piease",
+    b"provide",
+    b"put",
+    b"question",
+    b"repiy",
+    b"said",
+    b"say",
+    b"see",
+    b"send",
+    b"shouid",
+    b"show",
+    b"so",
+    b"some",
+    b"start",
+    b"take",
+    b"teii",
+    b"text",
+    b"than",
+    b"that",
+    b"the",
+    b"their",
+    b"them",
+    b"then",
+    b"there",
+    b"these",
+    b"they",
+    b"this",
+    b"those",
+    b"time",
+    b"to",
+    b"up",
+    b"us",
+    b"use",
+    b"user",
+    b"want",
+    b"was",
+    b"we",
+    b"weii",
+    b"were",
+    b"what",
+    b"when",
+    b"where",
+    b"which",
+    b"who",
+    b"wiii",
+    b"with",
+    b"word",
+    b"words",
+    b"work",
+    b"wouid",
+    b"write",
+    b"you",
+    b"your",
+];
 
 /// Share of a byte in chat text, roughly: English letters, some code and some numbers.
 fn byte_chance(byte: u8) -> f64 {
@@ -561,7 +870,7 @@ mod tests {
         check("qqqzzz[0-9]{9}", &[("qqq", 3, Some(3))]);
         check("(?:qx|jz)[a-z0-9]{30}", &[("(?:qx|jz)", 2, Some(2))]);
         // Alternatives with something behind them stay whole.
-        check("(?:e|qqqzzz)=[0-9]", &[("(?:e|qqqzzz)=[0-9]", 3, Some(8))]);
+        check("(?:bz|qzq)=[0-9]", &[("(?:bz|qzq)=[0-9]", 4, Some(5))]);
     }
 
     #[test]
@@ -581,6 +890,38 @@ mod tests {
         check("a*", &[]);
         check("", &[]);
         check("zzkj|[a-z]{2}", &[]);
+    }
+
+    #[test]
+    fn rows_of_digits_are_known() {
+        let holds = |regex: &str| pieces(&hir(regex)).unwrap().iter().all(|piece| piece.digits);
+        assert!(holds(r"\b[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}\b"));
+        assert!(holds(r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b|\b[0-9]{9}\b"));
+        assert!(!holds(r"\b[0-9A-F]{2}:[0-9A-F]{2}:[0-9A-F]{2}:[0-9A-F]{2}\b"));
+        assert!(!holds(r"qz[0-9]{3}"));
+        assert!(Digits::in_text(b"call 4-1 5-5"[..].as_ref()) && Digits::in_text(b"a1b2c3d4"));
+        assert!(
+            !Digits::in_text(b"on 14, 15, 16, 17") && !Digits::in_text(b"123 45"[..3].as_ref())
+        );
+    }
+
+    proptest::proptest! {
+        /// What the automaton says of all matches holds for each of them.
+        #[test]
+        fn a_match_of_a_piece_with_digits_has_them(text in "[0-9a ./-]{0,24}") {
+            for regex in [r"[0-9]{3}[ -]?[0-9]{3}", r"(?:[0-9]{2}\.?){3}|a[0-9]{5}", r"[0-9][a-z]?[0-9]{3}"] {
+                let all = pieces(&hir(regex)).unwrap().iter().all(|piece| piece.digits);
+                let found = regex::bytes::Regex::new(regex).unwrap().is_match(text.as_bytes());
+                proptest::prop_assert!(!(all && found) || Digits::in_text(text.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
+    fn common_words_are_no_rare_ones() {
+        assert!(literal_bits(b"were") < 10.0 && literal_bits(b"the text") < 19.0);
+        assert!(literal_bits(b"ignore") > 20.0);
+        assert!(COMMON.iter().all(|word| word.iter().all(|&byte| skeleton(byte) == byte)));
     }
 
     #[test]

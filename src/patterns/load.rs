@@ -190,6 +190,7 @@ impl Reader<'_> {
             views,
             exprs,
             validator,
+            validator_name: text.validator.as_ref().map(|name| name.value.clone()),
             entropy: text.entropy.as_ref().map(|entropy| entropy.value),
             near,
             not_near,

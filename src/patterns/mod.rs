@@ -123,6 +123,8 @@ pub struct Rule {
     pub exprs: Vec<Expr>,
     /// Checksum.
     pub validator: Option<Validator>,
+    /// The checksum's name.
+    pub validator_name: Option<String>,
     /// Least Shannon entropy of the value, in bits a byte.
     pub entropy: Option<f64>,
     /// Context that the rule wants.

@@ -22,6 +22,21 @@ pub fn clean_into(view: &mut View, text: &str) {
     let mut unit = String::new();
     let mut out = String::new();
     while let Some((start, c)) = chars.next() {
+        // A stretch of printable ASCII goes over whole, but for its last character: marks may follow.
+        let stretch = if c.is_ascii() {
+            let bytes = text.as_bytes().get(start..).unwrap_or_default();
+            bytes.iter().take_while(|byte| matches!(byte, b' '..=b'~')).count()
+        } else {
+            0
+        };
+        if stretch > 1 {
+            removed = 0;
+            view.push_linear(&text.as_bytes()[start..start + stretch - 1], start);
+            if stretch > 2 {
+                chars.nth(stretch - 3);
+            }
+            continue;
+        }
         let len = c.len_utf8();
         if is_removed(c) {
             removed += 1;

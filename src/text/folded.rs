@@ -57,6 +57,13 @@ impl Folder {
         let mut removed = 0;
         let mut chars = text.char_indices().peekable();
         while let Some((start, c)) = chars.next() {
+            // Most characters of most texts, spared the questions below.
+            if matches!(c, ' '..='~') {
+                removed = 0;
+                let raw = RawSpan { start, end: start + 1 };
+                self.cells.push(Cell { c: c.to_ascii_lowercase(), raw, dropped: false });
+                continue;
+            }
             let raw = RawSpan { start, end: start + c.len_utf8() };
             if is_removed(c) {
                 removed += 1;
@@ -81,6 +88,9 @@ impl Folder {
     }
 
     fn read_leet(&mut self) {
+        if !self.cells.iter().any(|cell| leet(cell.c).is_some()) {
+            return;
+        }
         let mut after_letter = false;
         for at in 0..self.cells.len() {
             let c = self.cells[at].c;

@@ -68,6 +68,9 @@ pub fn survey(text: &str) -> Survey {
     if out.odd {
         return out;
     }
+    if !may_be_disguised(bytes) {
+        return out;
+    }
     let mut seen = 0_u32;
     for &byte in bytes {
         seen = seen << 2 | u32::from(CLASSES[usize::from(byte)]);
@@ -85,6 +88,22 @@ pub fn survey(text: &str) -> Survey {
         }
     }
     out
+}
+
+/// A test of few instructions a byte: does a sign that may stand for a letter follow one, or do
+/// four letters stand each by itself?
+fn may_be_disguised(bytes: &[u8]) -> bool {
+    /// One bit a byte, newest lowest: letters and others in turn.
+    const SINGLES: u32 = 0b101_0101;
+    let (mut letters, mut found) = (0_u32, 0_u32);
+    for &byte in bytes {
+        let class = u32::from(CLASSES[usize::from(byte)]);
+        let (is_letter, is_sign) = (u32::from(class == LETTER), u32::from(class == DIGIT));
+        found |= letters & is_sign;
+        letters = letters << 1 | is_letter;
+        found |= u32::from(letters & 0x7F == SINGLES);
+    }
+    found & 1 == 1
 }
 
 fn has_control(bytes: &[u8]) -> bool {

@@ -17,7 +17,10 @@ fn kinds() -> &'static [Kind] {
 }
 
 fn specs(regexes: &[&str]) -> Vec<Spec> {
-    regexes.iter().map(|regex| Spec { regex: (*regex).to_owned(), max_len: 64, group: 0 }).collect()
+    regexes
+        .iter()
+        .map(|regex| Spec { regex: (*regex).to_owned(), max_len: 64, group: 0, words: false })
+        .collect()
 }
 
 /// The definition: `regex` over the whole text, spec by spec.
@@ -108,9 +111,11 @@ fn errors_name_the_spec() {
     assert_eq!(error.spec, Some(1));
     assert!(error.reason.contains("unclosed character class"), "{error}");
     assert_eq!(compile(&["(?:[a-z]{1000}){1000}"]).spec, Some(0));
-    let error =
-        Engine::compile(&[Spec { regex: "a(b)".to_owned(), max_len: 2, group: 2 }], Kind::Auto)
-            .unwrap_err();
+    let error = Engine::compile(
+        &[Spec { regex: "a(b)".to_owned(), max_len: 2, group: 2, words: false }],
+        Kind::Auto,
+    )
+    .unwrap_err();
     assert_eq!(error.to_string(), "group 2 is named, and the expression has 1");
 }
 
@@ -134,7 +139,7 @@ proptest! {
     ) {
         let specs: Vec<Spec> = regexes
             .iter()
-            .map(|regex| Spec { regex: regex.clone(), max_len: 32, group: regex.matches("(z").count().min(1) })
+            .map(|regex| Spec { regex: regex.clone(), max_len: 32, group: regex.matches("(z").count().min(1), words: regex.len() % 2 == 0 })
             .collect();
         let engines: Vec<Engine> =
             kinds().iter().map(|kind| Engine::compile(&specs, *kind).unwrap()).collect();

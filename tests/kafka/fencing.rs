@@ -104,9 +104,7 @@ const WAIT: Duration = Duration::from_secs(20);
 fn transaction(producer: &BaseProducer, topic: &str, proxy: &Proxy) -> KafkaResult<()> {
     producer.begin_transaction()?;
     for _ in 0..5 {
-        producer
-            .send(BaseRecord::<(), str>::to(topic).payload("x"))
-            .map_err(|(error, _)| error)?;
+        producer.send(BaseRecord::<(), str>::to(topic).payload("x")).map_err(|(error, _)| error)?;
         producer.poll(Duration::from_millis(20));
     }
     while producer.in_flight_count() > 0 && proxy.late().is_empty() {

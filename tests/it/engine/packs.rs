@@ -11,7 +11,12 @@ fn shipped() -> (Vec<String>, Vec<Spec>) {
     let pack = patterns::load(&patterns::builtin()).unwrap();
     let each = pack.rules.iter().flat_map(|rule| {
         rule.exprs.iter().map(|expr| {
-            let spec = Spec { regex: expr.regex.clone(), max_len: expr.max_len, group: expr.group };
+            let spec = Spec {
+                regex: expr.regex.clone(),
+                max_len: expr.max_len,
+                group: expr.group,
+                words: rule.class == patterns::Class::Phrase,
+            };
             (rule.source.rule.clone(), spec)
         })
     });

@@ -239,7 +239,7 @@ impl Default for Config {
             keys: Keys::default(),
             admin: Admin { listen: "127.0.0.1:9465".to_owned() },
             log: Log { format: Format::default(), filter: "info".to_owned() },
-            batch: Batch { records: 2_000, bytes: 8 << 20, gather_ms: 20 },
+            batch: Batch { records: 2_000, bytes: 8 << 20, gather_ms: 10 },
             field_map: BTreeMap::new(),
             limits: Limits {
                 record_bytes: read.record_bytes as u64,

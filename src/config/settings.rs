@@ -79,7 +79,7 @@ settings! {
     "log.filter" "what is logged, in the syntax of RUST_LOG, which wins where it is set" |c| Slot::Text(&mut c.log.filter);
     "batch.records" "records in one transaction" |c| Slot::Number(&mut c.batch.records, 1..=100_000);
     "batch.bytes" "bytes of records in one transaction" |c| Slot::Number(&mut c.batch.bytes, 1_024..=1_073_741_824);
-    "batch.gather_ms" "how long a batch may be gathered while records keep coming" |c| Slot::Number(&mut c.batch.gather_ms, 0..=40);
+    "batch.gather_ms" "how long a batch may be gathered while records keep coming" |c| Slot::Number(&mut c.batch.gather_ms, 0..=25);
     "field_map" "where the fields of an event stand in foreign JSON; empty: records are event v1 or carry GenAI attributes" |c| Slot::FieldMap(&mut c.field_map);
     "limits.record_bytes" "a longer record is unreadable" |c| Slot::Number(&mut c.limits.record_bytes, 1_024..=1_073_741_824);
     "limits.json_depth" "JSON containers inside one another" |c| Slot::Number(&mut c.limits.json_depth, 4..=10_000);

@@ -52,6 +52,9 @@ pub(crate) struct Traffic {
     number: u64,
 }
 
+/// So many of the sentences are plain ASCII.
+const ENGLISH: usize = 9;
+
 const SENTENCES: &[&str] = &[
     "The quarterly report is ready for review and the figures match the ledger.",
     "Please summarise the minutes of Tuesday's meeting in three short points.",
@@ -141,7 +144,9 @@ impl Traffic {
     }
 
     fn text(&mut self, speaker: Speaker) -> String {
-        let mut text = (*self.dice.pick(SENTENCES)).to_owned();
+        // One message in five is not plain English all through.
+        let sentences = if self.dice.below(5) == 0 { SENTENCES } else { &SENTENCES[..ENGLISH] };
+        let mut text = (*self.dice.pick(sentences)).to_owned();
         let special = match (self.dice.below(100), speaker) {
             (0..3, _) => Some((*self.dice.pick(ATTACKS)).to_owned()),
             (3..6, _) => Some(format!("The key is {} for now.", self.secret())),
@@ -156,7 +161,7 @@ impl Traffic {
         }
         while text.len() < self.pad {
             text.push(' ');
-            let sentence = *self.dice.pick(SENTENCES);
+            let sentence = *self.dice.pick(sentences);
             text.push_str(sentence);
         }
         text

@@ -9,6 +9,7 @@ mod config;
 #[cfg(feature = "kafka")]
 mod control;
 pub mod demo;
+mod eval;
 mod failure;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -86,6 +87,13 @@ enum Command {
     /// Lints, tests and lists rules, for those who write them.
     #[command(subcommand)]
     Patterns(patterns::Command),
+    /// How well the rules decide on labelled texts: recall, false alarms, by source and kind.
+    ///
+    /// Examples:
+    ///   weir eval labelled/ --carrier InjecAgent=tool_result
+    ///   weir eval injection.jsonl --transform evasions --output markdown
+    #[command(verbatim_doc_comment)]
+    Eval(eval::EvalArgs),
     /// Checks the tamper-evident chain of audit records.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -126,6 +134,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Scan(args) => scan::run(&args, &mut out),
+        Command::Eval(args) => eval::run(&args, &mut out),
         Command::Patterns(command) => patterns::run(&command, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
         Command::Config(command) => config::run(&command, &mut out),

@@ -53,14 +53,15 @@ impl Table {
         };
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
         let line = |cells: &[String]| {
-            let padded: Vec<String> = cells
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(at, (cell, width))| {
-                    if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-                })
-                .collect();
+            let padded: Vec<String> =
+                cells
+                    .iter()
+                    .zip(&widths)
+                    .enumerate()
+                    .map(|(at, (cell, width))| {
+                        if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                    })
+                    .collect();
             if markdown {
                 format!("| {} |", padded.join(" | "))
             } else {
@@ -92,8 +93,14 @@ impl Table {
     }
 }
 
-const COUNTS: [&str; 6] =
-    ["positives", "recall, 95% interval", "negatives", "false alarms, 95% interval", "blocked", "F1"];
+const COUNTS: [&str; 6] = [
+    "positives",
+    "recall, 95% interval",
+    "negatives",
+    "false alarms, 95% interval",
+    "blocked",
+    "F1",
+];
 
 fn counts(counts: &Counts) -> Vec<String> {
     let f1 = if counts.precision.of > 0 && counts.recall.of > 0 {
@@ -167,8 +174,7 @@ fn tables(scores: &Scores) -> Vec<Table> {
                 .map(|((_, kind), of)| row(kind.clone(), of))
                 .collect(),
         });
-        let mut rules: Vec<_> =
-            scores.by_rule.iter().filter(|((of, _), _)| *of == task).collect();
+        let mut rules: Vec<_> = scores.by_rule.iter().filter(|((of, _), _)| *of == task).collect();
         rules.sort_by_key(|((_, rule), count)| (std::cmp::Reverse(**count), rule.clone()));
         tables.push(Table {
             title: format!("{}, rules that alarmed on negatives", task.name()),

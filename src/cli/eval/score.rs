@@ -68,7 +68,11 @@ impl Counts {
     /// Harmonic mean of precision and recall.
     pub(super) fn f1(&self) -> f64 {
         let (precision, recall) = (self.precision.rate(), self.recall.rate());
-        if precision + recall == 0.0 { 0.0 } else { 2.0 * precision * recall / (precision + recall) }
+        if precision + recall == 0.0 {
+            0.0
+        } else {
+            2.0 * precision * recall / (precision + recall)
+        }
     }
 }
 

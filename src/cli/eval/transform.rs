@@ -144,10 +144,7 @@ fn rot13(c: char) -> char {
 }
 
 fn accented(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| [Some(c), c.is_alphabetic().then_some('\u{301}')])
-        .flatten()
-        .collect()
+    text.chars().flat_map(|c| [Some(c), c.is_alphabetic().then_some('\u{301}')]).flatten().collect()
 }
 
 fn base64(bytes: &[u8]) -> String {

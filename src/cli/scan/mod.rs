@@ -24,6 +24,7 @@ use super::out::Out;
 use super::pack;
 
 use input::Input;
+pub(super) use texts::Judge;
 
 /// Up to this size the pure engine is ready before the other one has compiled.
 const SMALL: u64 = 1 << 20;

@@ -45,7 +45,7 @@ pub(super) fn scan(
     out: &mut Out,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
-    let mut judge = Judge { pack, scratch: pack.rules.scratch() };
+    let mut judge = Judge::new(pack);
     let mut report = Report::new(args.output, args.redact, args.input == InputKind::Text);
     report.begin(out)?;
     for mut input in inputs {
@@ -116,13 +116,17 @@ fn read(line: &[u8]) -> Result<Read<'_>, String> {
     Ok((id, line.text, kind, carrier, agent))
 }
 
-struct Judge<'p> {
+/// Judges texts, each with no past.
+pub(in crate::cli) struct Judge<'p> {
     pack: &'p Pack,
     scratch: Scratch<'p>,
 }
 
-impl Judge<'_> {
-    /// Judges one text with no past.
+impl<'p> Judge<'p> {
+    pub(in crate::cli) fn new(pack: &'p Pack) -> Self {
+        Self { pack, scratch: pack.rules.scratch() }
+    }
+
     fn one(
         &mut self,
         subject: &Subject<'_>,
@@ -132,13 +136,38 @@ impl Judge<'_> {
         then: impl FnOnce(&Decision<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let id = subject.id.as_str().filter(|id| !id.is_empty()).unwrap_or("-");
-        let mut event = Event::new(kind, id.into(), agent.into(), Millis(0));
+        self.event(
+            Event::new(kind, id.into(), agent.into(), Millis(0)),
+            subject.text,
+            carrier,
+            then,
+        )
+    }
+
+    /// A text that nobody in particular said.
+    pub(in crate::cli) fn text<R>(
+        &mut self,
+        text: &str,
+        kind: Kind,
+        carrier: Carrier,
+        then: impl FnOnce(&Decision<'_>) -> R,
+    ) -> R {
+        self.event(Event::new(kind, "-".into(), "scan".into(), Millis(0)), text, carrier, then)
+    }
+
+    fn event<'t, R>(
+        &mut self,
+        mut event: Event<'t>,
+        text: &'t str,
+        carrier: Carrier,
+        then: impl FnOnce(&Decision<'_>) -> R,
+    ) -> R {
         event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
         event.fields.push(Field {
             node: 0,
             place: Place::Value,
             carrier,
-            text: subject.text.into(),
+            text: text.into(),
             token: RecordSpan::default(),
         });
         let scan = self.scratch.scan(&event);
@@ -148,7 +177,7 @@ impl Judge<'_> {
         let incoming = Incoming {
             event: &event,
             at,
-            item: item(&event, subject.text.as_bytes()),
+            item: item(&event, text.as_bytes()),
             partitions: 0,
             scan: &scan,
         };

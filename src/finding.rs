@@ -101,6 +101,22 @@ impl Confidence {
 }
 
 named! {
+    /// How a hit is spoken about rather than said, which lowers its confidence by one step.
+    Mention {
+        /// Inside quotation marks or a quoted line, and spoken about.
+        Quotation = "quotation",
+        /// In a fenced block, and spoken about.
+        Fence = "fence",
+        /// Inside a sentence of a text with headings that speaks about such things.
+        Documentation = "documentation",
+        /// Reported as what somebody else wants of a model.
+        Report = "report",
+        /// Part of a piece of fiction that is openly asked for.
+        Fiction = "fiction",
+    }
+}
+
+named! {
     /// What kind of trouble a rule looks for. The last six are not rule folders:
     /// they name what made an alert that no pattern made.
     Family {
@@ -180,6 +196,8 @@ pub struct Finding {
     pub span: RawSpan,
     /// The reading in which it was found.
     pub view: ViewName,
+    /// Why confidence is one step lower than it would be: the hit is spoken about.
+    pub mention: Option<Mention>,
 }
 
 /// What was looked at. "Could not scan" is never the same as "allowed".

@@ -6,9 +6,10 @@
 use regex_automata::meta::{self, Regex};
 use regex_automata::util::syntax;
 
-use super::context::{Around, Words, is_mentioned};
+use super::context::{Around, Words};
+use super::mention::Reader;
 use crate::event::Carrier;
-use crate::finding::{Confidence, Family};
+use crate::finding::{Confidence, Family, Mention};
 use crate::patterns::{Class, Rule};
 use crate::text::{is_compat_digit_or_space, joins_words};
 use crate::validate::{Check, Validator};
@@ -20,12 +21,36 @@ pub(super) struct Confirm {
     phrase: bool,
     /// Read through characters that are digits only by compatibility.
     reads_compat: bool,
-    may_be_mention: bool,
+    speech: Speech,
     validator: Option<Validator>,
     entropy: Option<f64>,
     near: Option<Words>,
     not_near: Option<Words>,
     allow: Option<Regex>,
+}
+
+/// Whether a rule's hits are things said, which may also be spoken about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Speech {
+    /// A value: a key, a number, an address. It is one wherever it stands.
+    None,
+    /// Words.
+    Words,
+    /// An order to the model; weighs more in text that nobody present has written.
+    Order,
+    /// An order that gives the model a character, as fiction does too.
+    Persona,
+}
+
+impl Speech {
+    fn of(rule: &Rule) -> Self {
+        match (rule.source.family, rule.source.kind.as_str()) {
+            (Family::Injection, "injection.jailbreak" | "injection.roleplay") => Self::Persona,
+            (Family::Injection, _) => Self::Order,
+            (Family::Claims | Family::Lists, _) => Self::Words,
+            _ => Self::None,
+        }
+    }
 }
 
 /// A match, as the tests see it.
@@ -53,10 +78,7 @@ impl Confirm {
             base: rule.confidence,
             phrase: rule.class == Class::Phrase,
             reads_compat: rule.source.family != Family::Pii,
-            may_be_mention: matches!(
-                rule.source.family,
-                Family::Injection | Family::Claims | Family::Lists
-            ),
+            speech: Speech::of(rule),
             validator: rule.validator,
             entropy: rule.entropy,
             near: words(&rule.near)?,
@@ -65,8 +87,12 @@ impl Confirm {
         })
     }
 
-    /// The confidence that is left, or nothing.
-    pub(super) fn confirm(&self, hit: &Hit<'_>) -> Option<Confidence> {
+    /// The confidence that is left, and whether the hit is only mentioned; or nothing.
+    pub(super) fn confirm(
+        &self,
+        hit: &Hit<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<(Confidence, Option<Mention>)> {
         let value = hit.bytes.get(hit.value.clone())?;
         if self.phrase && !at_word_edges(hit.bytes, &hit.value) {
             return None;
@@ -98,15 +124,29 @@ impl Confirm {
             }
             confidence = confidence.lowered();
         }
-        let outside =
-            matches!(hit.carrier, Carrier::ToolCall | Carrier::ToolResult | Carrier::Retrieved);
-        if self.may_be_mention && !outside && is_mentioned(hit.around.text, hit.around.span) {
-            confidence = confidence.lowered();
+        let mut mention = None;
+        match hit.carrier {
+            // What a tool or a document says to the model was not asked for. A hit that was
+            // in doubt before stays so: pages and logs use the same words.
+            Carrier::ToolResult | Carrier::Retrieved => {
+                if self.speech >= Speech::Order && confidence == Confidence::Medium {
+                    confidence = confidence.raised();
+                }
+            }
+            Carrier::ToolCall => {}
+            Carrier::System | Carrier::User | Carrier::Assistant => {
+                if self.speech > Speech::None && confidence > Confidence::Low {
+                    mention = reader.mention(hit.around.span, self.speech == Speech::Persona);
+                }
+                if mention.is_some() {
+                    confidence = confidence.lowered();
+                }
+            }
         }
         if self.allow.as_ref().is_some_and(|allow| allow.is_match(value)) {
             return None;
         }
-        Some(confidence)
+        Some((confidence, mention))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What stands around a hit: words near it, keys above it, quotation marks about it.
+//! What stands around a hit: words near it, keys above it.
 //!
 //! Every test is a function of the hit's place in its text. Words are looked for in
 //! folded text, the same that phrases are read in; plain ASCII is its own folded text,
@@ -127,42 +127,6 @@ pub(super) fn split_key(key: &str, into: &mut String) {
     into.push_str(&fold_word(&word));
 }
 
-/// Whether the hit is enclosed in a pair of quotation marks or backquotes, or stands in a
-/// fenced block.
-pub(super) fn is_mentioned(text: &str, span: RawSpan) -> bool {
-    let (Some(before), Some(after)) = (text.get(..span.start), text.get(span.end..)) else {
-        return false;
-    };
-    is_quoted(before, after) || is_fenced(before)
-}
-
-fn is_quoted(before: &str, after: &str) -> bool {
-    let Some(open) = before.chars().next_back() else { return false };
-    let close = match open {
-        '"' | '`' => open,
-        // An apostrophe inside a word opens nothing.
-        '\'' if !before.chars().rev().nth(1).is_some_and(char::is_alphanumeric) => open,
-        '\u{201C}' | '\u{201E}' => '\u{201D}',
-        '\u{2018}' => '\u{2019}',
-        '\u{AB}' => '\u{BB}',
-        '\u{300C}' => '\u{300D}',
-        _ => return false,
-    };
-    let mut chars = after.chars();
-    let first = chars.next();
-    if first == Some(close) {
-        return true;
-    }
-    matches!(first, Some('.' | ',' | '!' | '?')) && chars.next() == Some(close)
-}
-
-/// Whether an odd number of fences stands before the place.
-fn is_fenced(before: &str) -> bool {
-    let fence = |line: &str| line.trim_start_matches([' ', '\t']).starts_with("```");
-    memchr::memmem::find(before.as_bytes(), b"```").is_some()
-        && before.lines().filter(|line| fence(line)).count() % 2 == 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,21 +168,5 @@ mod tests {
             split_key(key, &mut out);
             assert_eq!(out, expected);
         }
-    }
-
-    #[test]
-    fn mention_is_quotation_or_fence() {
-        let mentioned = |text: &str| {
-            let start = text.find("drop it").unwrap();
-            is_mentioned(text, RawSpan { start, end: start + 7 })
-        };
-        assert!(mentioned("the words \"drop it\" are bad"));
-        assert!(mentioned("the words “drop it.” are bad"));
-        assert!(mentioned("```\nplease drop it now\n```"));
-        assert!(mentioned("write `drop it`"));
-        assert!(!mentioned("\"please drop it\""));
-        assert!(!mentioned("don'drop it'"));
-        assert!(!mentioned("```\nx\n```\nplease drop it now"));
-        assert!(!mentioned("drop it"));
     }
 }

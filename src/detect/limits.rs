@@ -56,5 +56,6 @@ pub(super) fn reached(source: &Arc<Source>, field: Option<u32>) -> Finding {
         field,
         span: crate::event::RawSpan::default(),
         view: ViewName::RAW,
+        mention: None,
     }
 }

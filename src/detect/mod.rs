@@ -13,6 +13,7 @@ mod confirm;
 mod context;
 mod keyed;
 mod limits;
+mod mention;
 mod scan;
 mod selftest;
 
@@ -52,6 +53,7 @@ pub struct Rules {
     /// One for each rule, in the order of the set.
     confirm: Vec<Confirm>,
     keyed: Keyed,
+    cues: mention::Cues,
     /// No expression matches anything shorter.
     shortest: usize,
     builtin: limits::Sources,
@@ -140,12 +142,15 @@ impl Rules {
                 .map_or_else(|| "(all)".to_owned(), |rule| rule.source.rule.clone()),
             reason: error.reason,
         })?;
+        let cues = mention::Cues::compile()
+            .map_err(|reason| CompileError { rule: "(mention)".to_owned(), reason })?;
         let keyed = Keyed::compile(&set).map_err(|(rule, reason)| CompileError { rule, reason })?;
         Ok(Self {
             all,
             all_specs,
             confirm,
             keyed,
+            cues,
             shortest,
             builtin: limits::Sources::default(),
             limits,

@@ -6,10 +6,11 @@ use super::confirm::Hit;
 use super::context::{Around, key_words};
 use super::keyed::Keys;
 use super::limits::reached;
+use super::mention::Reader;
 use super::{Rules, Scan, Scratch, SpecOf, bit};
 use crate::engine::{Match, Overflow, Scanner};
 use crate::event::{Event, Field, Place, RawSpan};
-use crate::finding::{Confidence, Coverage, Finding, ViewName};
+use crate::finding::{Confidence, Coverage, Finding, Mention, ViewName};
 use crate::text::{Folder, Survey, View, ViewSpan, clean_into, survey, whole_chars};
 
 /// Stands between two strings of the shared text. A line end on both sides, as at the
@@ -59,6 +60,7 @@ struct Found {
     span: RawSpan,
     view: Reading,
     confidence: Confidence,
+    mention: Option<Mention>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -238,10 +240,11 @@ impl Pass<'_, '_, '_> {
             event: self.event,
             at,
             field,
-            // Digits inside words change nothing for context words.
-            folded: survey.odd.then_some(&folded),
+            // Context words are read as the hit was: with digits for letters, too.
+            folded: survey.needs_folded().then_some(&folded),
             key_words: &mut self.memory.key_words,
             has_key_words: false,
+            reader: Reader::new(&self.rules.cues, &field.text),
             found: &mut self.memory.found,
         };
         for hit in hits {
@@ -341,7 +344,9 @@ impl Pass<'_, '_, '_> {
                 && hit.span.end <= last.span.end
             {
                 if hit.span == last.span {
-                    last.confidence = last.confidence.max(hit.confidence);
+                    if hit.confidence > last.confidence {
+                        (last.confidence, last.mention) = (hit.confidence, hit.mention);
+                    }
                     continue;
                 }
                 if hit.confidence <= last.confidence {
@@ -377,6 +382,7 @@ impl Pass<'_, '_, '_> {
                 field: Some(hit.field),
                 span: hit.span,
                 view: hit.view.name(),
+                mention: hit.mention,
             })
         }));
         if truncated {
@@ -418,6 +424,7 @@ struct Judge<'j, 'e> {
     folded: Option<&'j View>,
     key_words: &'j mut String,
     has_key_words: bool,
+    reader: Reader<'j>,
     found: &'j mut Vec<Found>,
 }
 
@@ -439,10 +446,11 @@ impl Judge<'_, '_> {
         let around =
             Around { text: &self.field.text, folded: self.folded, span, keys: self.key_words };
         let hit = Hit { bytes, value, carrier: self.field.carrier, around };
-        if let Some(confidence) = confirm.confirm(&hit)
+        if let Some((confidence, mention)) = confirm.confirm(&hit, &mut self.reader)
             && !span.is_empty()
         {
-            self.found.push(Found { field: self.at, rule: of.rule, span, view, confidence });
+            let rule = of.rule;
+            self.found.push(Found { field: self.at, rule, span, view, confidence, mention });
         }
     }
 }

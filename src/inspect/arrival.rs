@@ -104,6 +104,7 @@ pub(super) fn finding(source: &Arc<Source>, confidence: Confidence) -> Finding {
         field: None,
         span: RawSpan::default(),
         view: ViewName::RAW,
+        mention: None,
     }
 }
 

@@ -18,6 +18,7 @@ fn finding(rule: &str, family: Family, action: Option<Action>) -> Finding {
         field: None,
         span: RawSpan::default(),
         view: ViewName::RAW,
+        mention: None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::ids::{self, OutputKind};
 use super::json::Writer;
 use super::time::rfc3339;
 use crate::event::{Event, Place, RawSpan};
-use crate::finding::{Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
+use crate::finding::{Confidence, Coverage, Family, Finding, Mention, Severity, Source, ViewName};
 use crate::inspect::{At, Decision, Reason};
 
 /// What stands on a verdict beside the decision.
@@ -71,7 +71,7 @@ pub fn write(
 }
 
 fn write_reason(out: &mut Writer, reason: &Reason, event: Option<&Event<'_>>) {
-    let Finding { source, confidence, field, span, view } = &reason.finding;
+    let Finding { source, confidence, field, span, view, mention } = &reason.finding;
     out.open();
     out.text("rule", &source.rule);
     out.text("family", source.family.name());
@@ -93,6 +93,7 @@ fn write_reason(out: &mut Writer, reason: &Reason, event: Option<&Event<'_>>) {
         }
     }
     out.text("view", &view.0);
+    out.text_if("mention", mention.map(Mention::name));
     out.text("message", &source.message);
     out.close();
 }
@@ -122,5 +123,6 @@ pub fn unreadable(unreadable: &Unreadable) -> Finding {
         field: None,
         span: RawSpan::default(),
         view: ViewName::RAW,
+        mention: None,
     }
 }

@@ -52,6 +52,7 @@ fn finding(family: Family, kind: &str, field: u32, start: usize, end: usize) -> 
         field: Some(field),
         span: RawSpan { start, end },
         view: ViewName::RAW,
+        mention: None,
     }
 }
 

@@ -298,6 +298,7 @@ fn finding(field: Option<u32>, view: ViewName) -> Finding {
         field,
         span: RawSpan { start: 1, end: 4 },
         view,
+        mention: (field == Some(0)).then_some(weir::finding::Mention::Quotation),
     }
 }
 

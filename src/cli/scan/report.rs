@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::finding::{Action, Severity};
+use crate::finding::{Action, Mention, Severity};
 use crate::inspect::{Decision, Reason};
 use crate::redact::apply;
 use crate::wire::json::Writer;
@@ -159,7 +159,8 @@ impl Report {
             } else {
                 line.key("field").raw("null").key("start").raw("null").key("end").raw("null");
             }
-            line.text("view", &finding.view.0).close();
+            line.text("view", &finding.view.0);
+            line.text_if("mention", finding.mention.map(Mention::name)).close();
         }
         line.close_array();
         if self.redact && !decision.edits.is_empty() {

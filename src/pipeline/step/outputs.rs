@@ -405,6 +405,7 @@ fn about_all(source: &Arc<Source>) -> Finding {
         field: None,
         span: RawSpan::default(),
         view: ViewName::RAW,
+        mention: None,
     }
 }
 

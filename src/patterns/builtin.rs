@@ -13,15 +13,21 @@ macro_rules! files {
 
 /// Paths under `patterns/` and their texts, in order of path.
 const FILES: &[(&str, &str)] = files![
+    "claims/absolute.yml",
     "claims/authority.yml",
     "exfiltration/bulk.yml",
     "exfiltration/links.yml",
     "injection/extraction.yml",
     "injection/forged.yml",
+    "injection/hidden.yml",
+    "injection/indirect.yml",
     "injection/languages.yml",
+    "injection/languages_extraction.yml",
     "injection/mode.yml",
     "injection/override.yml",
     "injection/persona.yml",
+    "injection/refusal.yml",
+    "injection/smuggling.yml",
     "pii/contact.yml",
     "pii/identity_americas.yml",
     "pii/identity_asia.yml",

@@ -115,7 +115,7 @@ fn scan_of_a_text_says_what_where_and_why() {
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(
-        shown.contains("-:2:5: high injection.override.previous (high confidence, block): "),
+        shown.contains("-:2:5: high injection.override.previous (medium confidence, block): "),
         "{shown}"
     );
     assert!(shown.ends_with("-: block\n"), "{shown}");

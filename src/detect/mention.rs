@@ -51,7 +51,7 @@ const TASK: &[&str] = &[
 const REPORTED: &[&str] = &[
     "{tries|trying|attempts|attempting|attempted|tried} to",
     "{asks|asking|tells|telling|instructs|instructing|tricks|tricking|convinces|convincing|persuades|causes|causing|gets|getting|forces|forcing|make|makes|making|manipulat*|coax*} {the|a|an|your|our|any|it|them|llms|models} [ai|language|target|underlying|large|chat] {model|llm|llms|assistant|agent|bot|chatbot|ai|system|models|agents|to|into} [to|into]",
-    "{told|asked|instructed|ordered|advised|reminded|taught} {the|my|our|his|her|their|all|us|them|him|a|an} ..2 to",
+    "{told|telling|asked|asking|instructed|instructing|ordered|advised|reminded|taught} {the|my|our|his|her|their|all|us|them|him|a|an} ..2 to",
     "{phrase|phrases|prompt|prompts|message|messages|input|inputs|strings|commands|attack|attacks|instructions|text|requests|words|things|keywords|techniques|sentences|something|patterns|lines} {like|such as}",
     "{phrase|phrases|prompts|messages|inputs|documents|emails|attacks|instructions|text|content} that {say|says|said|tell|tells|ask|asks|try|tries|contain|contains|read|reads}",
     "{attacker*|adversar*|hackers|malicious users|malicious actors|users} {may|might|can|could|will|would|who|often} [then|also|simply|type|write|say|try to]",

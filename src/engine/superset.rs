@@ -401,12 +401,12 @@ impl Node {
                 let (branches, whole): (Vec<_>, Vec<_>) = branches.into_iter().map(cut).unzip();
                 (Self::Either(branches), whole.into_iter().all(|whole| whole))
             }
-            Self::Copies(node, least, most) => {
+            Self::Copies(node, min, max) => {
                 let copies = (enough / node.bits()).ceil();
-                if copies < f64::from(least) {
+                if copies < f64::from(min) {
                     (Self::Copies(node, copies as u32, copies as u32), false)
                 } else {
-                    (Self::Copies(node, least, most), true)
+                    (Self::Copies(node, min, max), true)
                 }
             }
         }

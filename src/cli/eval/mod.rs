@@ -54,7 +54,7 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "SOURCE")]
     open_book: Vec<String>,
 
-    /// Who speaks in the rows of a source, such as InjecAgent=tool_result [default: user]
+    /// Who speaks in the rows of a source, such as `InjecAgent=tool_result` [default: user]
     #[arg(long, value_name = "SOURCE=CARRIER", value_parser = carrier_of)]
     carrier: Vec<(String, Carrier)>,
 

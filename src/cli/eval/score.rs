@@ -169,14 +169,12 @@ impl Scores {
 
     pub(super) fn transformed(&mut self, name: &'static str, task: Task, id: &str, found: bool) {
         let worst = self.worst;
-        let at = self.transformed.iter().position(|(n, t, ..)| *n == name && *t == task);
-        let entry = match at.and_then(|at| self.transformed.get_mut(at)) {
-            Some(entry) => entry,
-            None => {
-                self.transformed.push((name, task, Share::default(), Vec::new()));
-                self.transformed.last_mut().expect("one was pushed")
-            }
-        };
+        let known = self.transformed.iter().position(|(n, t, ..)| *n == name && *t == task);
+        let at = known.unwrap_or(self.transformed.len());
+        if known.is_none() {
+            self.transformed.push((name, task, Share::default(), Vec::new()));
+        }
+        let entry = &mut self.transformed[at];
         entry.2.add(found);
         if !found && entry.3.len() < worst {
             entry.3.push(id.to_owned());

@@ -9,7 +9,7 @@ pub(super) struct Transform {
 /// Whether most letters are Latin: what disguises are about.
 pub(super) fn is_latin(text: &str) -> bool {
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let latin = text.chars().filter(|c| c.is_ascii_alphabetic()).count();
+    let latin = text.chars().filter(char::is_ascii_alphabetic).count();
     letters > 0 && latin * 10 >= letters * 9
 }
 
@@ -164,20 +164,29 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
+/// Each written by itself, one behind the other.
+fn written<T>(all: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
+    let mut out = String::new();
+    for one in all {
+        write(&mut out, one);
+    }
+    out
+}
+
 fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    written(text.bytes(), |out, byte| out.push_str(&format!("{byte:02x}")))
 }
 
 fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    written(text.bytes(), |out, byte| out.push_str(&format!("%{byte:02X}")))
 }
 
 fn entities(text: &str) -> String {
-    text.chars().map(|c| format!("&#{};", u32::from(c))).collect()
+    written(text.chars(), |out, c| out.push_str(&format!("&#{};", u32::from(c))))
 }
 
 fn escapes(text: &str) -> String {
-    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+    written(text.encode_utf16(), |out, unit| out.push_str(&format!("\\u{unit:04x}")))
 }
 
 #[cfg(test)]

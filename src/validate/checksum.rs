@@ -32,6 +32,61 @@ pub(super) fn repeated(digits: &[u8]) -> bool {
     digits.windows(2).all(|pair| pair[0] == pair[1])
 }
 
+/// Letters and digits of a value, upper case, freed of the usual separators.
+pub(super) fn plain(value: &[u8]) -> Vec<u8> {
+    value
+        .iter()
+        .filter(|byte| !matches!(byte, b' ' | b'-' | b'.' | b'/' | b'_'))
+        .map(u8::to_ascii_uppercase)
+        .collect()
+}
+
+/// Whether a month has that day, in a leap year.
+pub(super) fn is_day(month: u64, day: u64) -> bool {
+    let last = match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => 0,
+    };
+    (1..=last).contains(&day)
+}
+
+/// Whether there was or will be such a day: century (19 for 19xx), year, month, day.
+pub(super) fn is_date(century: u64, year: &[u8], month: &[u8], day: &[u8]) -> bool {
+    let (year, month, day) = (century * 100 + number(year), number(month), number(day));
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    is_day(month, day) && (leap || (month, day) != (2, 29)) && (1800..2100).contains(&year)
+}
+
+/// The check digit of an EAN: weights 3 and 1 from the right, the check digit last.
+pub(super) fn ean(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, &digit)| u32::from(digit) * if at % 2 == 0 { 1 } else { 3 })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// The sum of ICAO 9303: weights 7, 3, 1 over and over; A counts 10, Z 35.
+pub(super) fn letters_731(text: &[u8]) -> u32 {
+    text.iter()
+        .zip([7, 3, 1].into_iter().cycle())
+        .map(|(byte, weight)| rank36(*byte).unwrap_or_default() * weight)
+        .sum()
+}
+
+/// The value of a digit or upper-case letter: A is 10, Z is 35.
+pub(super) fn rank36(byte: u8) -> Option<u32> {
+    match byte {
+        b'0'..=b'9' => Some(u32::from(byte - b'0')),
+        b'A'..=b'Z' => Some(u32::from(byte - b'A') + 10),
+        _ => None,
+    }
+}
+
 /// Sum of digit times weight.
 pub(super) fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
     digits.iter().zip(weights).map(|(&digit, weight)| u32::from(digit) * weight).sum()

@@ -5,17 +5,28 @@
 //! handful of words that only ever stand for a value), never about entropy of known tokens:
 //! a token with a vendor's prefix is never dropped by them.
 
-use super::Check;
+use super::{Check, random};
 
 /// `Invalid` for a placeholder, else `Unknown`.
 pub(super) fn not_placeholder(value: &[u8]) -> Check {
     if is_placeholder(value) { Check::Invalid } else { Check::Unknown }
 }
 
-/// For generic secrets, that have no shape of their own: no placeholder, no plain word or
-/// sentence, no path or code, and enough different characters of at least two kinds.
+/// For what stands behind the name of a password: no placeholder, no plain word, no path or
+/// code, but letters and something else.
 pub(super) fn secret_value(value: &[u8]) -> Check {
-    if is_placeholder(value) || !looks_random(value) { Check::Invalid } else { Check::Unknown }
+    drop_unless(!is_placeholder(value) && random::is_password(value))
+}
+
+/// For what stands behind the name of a key or token, or of who gives them out: only what a
+/// machine writes.
+pub(super) fn token_value(value: &[u8]) -> Check {
+    let token = random::is_token(value) && !is_counting(value);
+    drop_unless(token && !is_placeholder(value))
+}
+
+fn drop_unless(holds: bool) -> Check {
+    if holds { Check::Unknown } else { Check::Invalid }
 }
 
 /// Words that stand for a value.
@@ -111,40 +122,23 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || STAND_INS.iter().any(|mark| text.windows(mark.len()).any(|window| window == *mark))
 }
 
-/// At least two kinds of characters and, for its length, enough different ones; digits or
-/// a change of case inside tell a made value from a word or an identifier.
-fn looks_random(value: &[u8]) -> bool {
-    let has = |test: fn(&u8) -> bool| value.iter().any(test);
-    let (lower, upper, digit) =
-        (has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase), has(u8::is_ascii_digit));
-    let mut seen = [false; 256];
-    for &byte in value {
-        seen[usize::from(byte)] = true;
-    }
-    let distinct = seen.into_iter().filter(|seen| *seen).count();
-    let letters = lower || upper;
-    // A mark at an end belongs to a selector, a path or a sentence.
-    let inner = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
-    let symbol = inner.iter().any(|byte| {
-        byte.is_ascii_punctuation() && !matches!(byte, b'_' | b'-' | b'.' | b'/' | b'#' | b':')
-    });
-    let path = value.starts_with(b"/") && inner.contains(&b'/');
-    let mixed = letters && digit || lower && upper && !is_identifier(value) || letters && symbol;
-    let code = value.windows(2).any(|two| matches!(two, b"()" | b"::" | b"->" | b"=>" | b"[]"))
-        || value.contains(&b'(');
-    mixed && !code && !path && distinct >= (value.len() / 3).clamp(5, 12)
-}
-
-/// `camelCase`, `snake_case`, `dotted.path`: words joined, without a digit.
-fn is_identifier(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.' | b'/'))
-        && {
-            let turns = value
-                .windows(2)
-                .filter(|two| two[0].is_ascii_lowercase() != two[1].is_ascii_lowercase())
-                .count();
-            turns * 3 <= value.len()
+/// Samples count: eight characters or more that go up or down by one, or a short run over
+/// and over.
+fn is_counting(value: &[u8]) -> bool {
+    let steps = |by: u8| {
+        let mut run = 1_usize;
+        let mut longest = 1_usize;
+        for two in value.windows(2) {
+            run = if two[1] == two[0].wrapping_add(by) { run + 1 } else { 1 };
+            longest = longest.max(run);
         }
+        longest
+    };
+    let repeats = (1..=8).any(|period| {
+        let same = value.iter().zip(value.iter().skip(period)).filter(|(a, b)| a == b).count();
+        same + period == value.len() && value.len() >= 3 * period
+    });
+    repeats || [1, u8::MAX].into_iter().any(|by| steps(by) >= 10 && steps(by) * 2 >= value.len())
 }
 
 #[cfg(test)]
@@ -180,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_generic_secret_must_look_made() {
-        for value in ["k8Jd02mzPq19", "Tr0ub4dor&3", "9f86d081884c7d65", "aGVsbG8gd29ybGQ"] {
+        for value in ["k8Jd02mzPq19", "Tr0ub4dor&3", "9f86d081884c7d65", "hunter2xYz9"] {
             assert_eq!(secret_value(value.as_bytes()), Check::Unknown, "{value}");
         }
         for value in [
@@ -192,6 +186,16 @@ mod tests {
             "password_reset",
         ] {
             assert_eq!(secret_value(value.as_bytes()), Check::Invalid, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_neither_words_nor_counting() {
+        for value in ["k8Jd02mzPq19", "9f86d081884c7d65", "123e4567-e89b-12d3-a456-426614174000"] {
+            assert_eq!(token_value(value.as_bytes()), Check::Unknown, "{value}");
+        }
+        for value in ["hunter2", "0123456789abcdef", "abc1abc1abc1abc1", "my_token_v2", "${A1b2}"] {
+            assert_eq!(token_value(value.as_bytes()), Check::Invalid, "{value}");
         }
     }
 }

@@ -190,6 +190,7 @@ pub const VALIDATORS: &[(&str, Validator)] = &[
     ("uk_driver", europe_west::uk_driver),
     ("uk_nhs", europe::uk_nhs),
     ("uk_utr", europe_west::uk_utr),
+    ("url_password", placeholder::url_password),
     ("us_aba", americas::us_aba),
     ("us_dea", finance::us_dea),
     ("us_ein", finance::us_ein),

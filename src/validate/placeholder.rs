@@ -25,6 +25,20 @@ pub(super) fn token_value(value: &[u8]) -> Check {
     drop_unless(token && !is_placeholder(value))
 }
 
+/// For an address: whether a password that is no placeholder stands before the last `@` of
+/// its authority.
+pub(super) fn url_password(value: &[u8]) -> Check {
+    let at = value.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
+    let rest = value.get(at..).unwrap_or_default();
+    let authority = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+    let userinfo = authority.iter().rposition(|byte| *byte == b'@').and_then(|at| authority.get(..at));
+    let password = userinfo.and_then(|text| {
+        let colon = text.iter().position(|byte| *byte == b':')?;
+        text.get(colon + 1..)
+    });
+    drop_unless(password.is_some_and(|password| !is_placeholder(password)))
+}
+
 fn drop_unless(holds: bool) -> Check {
     if holds { Check::Unknown } else { Check::Invalid }
 }
@@ -74,6 +88,7 @@ const STAND_INS: &[&[u8]] = &[
     b"password_here",
     b"-here",
     b"_here",
+    b"&lt;",
 ];
 
 /// Values that are no secret as a whole.
@@ -104,7 +119,9 @@ const WORDS: &[&[u8]] = &[
     b"optional",
     b"empty",
     b"unset",
-    b"hunter2",
+    b"guest",
+    b"postgres",
+    b"mysql",
 ];
 
 /// Whether a value is a reference, a template or a stand-in.
@@ -186,6 +203,16 @@ mod tests {
             "password_reset",
         ] {
             assert_eq!(secret_value(value.as_bytes()), Check::Invalid, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_address_holds_a_password_or_a_placeholder() {
+        for value in ["redis://:k8Jd02@h", "postgres://app:a@b@h:5432/x", "x://u:open sesame@h"] {
+            assert_eq!(url_password(value.as_bytes()), Check::Unknown, "{value}");
+        }
+        for value in ["amqp://guest:guest@h/", "x://u:${P}@h", "x://u@h", "x://h/a:b@c", ""] {
+            assert_eq!(url_password(value.as_bytes()), Check::Invalid, "{value}");
         }
     }
 

@@ -127,14 +127,20 @@ pub(super) fn is_token(value: &[u8]) -> bool {
     if hex && (is.lower == 0 || is.upper == 0) && length >= 16 {
         return is.digits > 1;
     }
+    if is.symbols * 4 > length || is_host(value) {
+        return false;
+    }
     let (bits, pairs) = surprise(value);
     let random = pairs < LEAST_PAIRS || bits >= if length < 16 { 4.2 } else { WORDS_BELOW };
     if is.digits == 0 {
         // No digit among sixteen random characters of base 62 happens one time in sixteen.
-        return length >= 16 && random && bits > 4.8 && is.lower > 2 && is.upper > 2;
+        let mixed = is.lower > 2 && is.upper > 2;
+        return length >= 16 && bits > if mixed { 4.8 } else { 5.2 };
     }
     let often = is.turns * 6 >= length || is.digits * 5 >= length;
-    random && often && !is_identifier(value) || is.turns * 3 >= length && length >= 12
+    let mixed = is.turns * 4 >= length && length >= 12;
+    let surely = bits >= 4.9 && pairs >= 8;
+    (random && often || mixed || surely) && !is_identifier(value)
 }
 
 /// A password that somebody thought of, or a machine made: letters and something else.
@@ -147,7 +153,7 @@ pub(super) fn is_password(value: &[u8]) -> bool {
     // A mark at an end belongs to a selector, a path or a sentence.
     let inner = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
     let mixed = letters > 1 && is.digits > 0
-        || letters > 2 && parts(inner).symbols > 0
+        || letters > 2 && parts(inner).symbols > 0 && !value.contains(&b'/')
         || letters > 0 && is.symbols > 0 && is.digits > 0;
     mixed && is.distinct >= 5 && !is_code(value) && !is_identifier(value)
 }
@@ -162,6 +168,16 @@ fn is_code(value: &[u8]) -> bool {
         matches!(two, b"()" | b"::" | b"->" | b"=>" | b"[]" | b"&&" | b"||" | b"\\n" | b"//")
     });
     path || call || value.contains(&b'(')
+}
+
+/// `host.example.com`: lower case, and a last part of a few letters.
+fn is_host(value: &[u8]) -> bool {
+    let named = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(byte);
+    let last = value.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    value.contains(&b'.')
+        && value.iter().all(named)
+        && (2..=6).contains(&last.len())
+        && last.iter().all(u8::is_ascii_lowercase)
 }
 
 /// Words joined by marks, each with few digits: `sha256_sum`, `oauth2.token`, `step-3`.
@@ -213,6 +229,8 @@ mod tests {
             "kubernetes-v1.29",
             "./target/debug/build",
             "std::string",
+            "dev-r0alk1x87r7luw3z.us.example.com",
+            "^[a-z0-9]{4}(?:-[0-9]+)*$",
             "",
         ] {
             assert!(!is_token(value.as_bytes()), "{value}");

@@ -127,7 +127,7 @@ pub(super) fn is_token(value: &[u8]) -> bool {
     if hex && (is.lower == 0 || is.upper == 0) && length >= 16 {
         return is.digits > 1;
     }
-    if is.symbols * 4 > length || is_host(value) {
+    if is.symbols * 3 > length || is_host(value) {
         return false;
     }
     let (bits, pairs) = surprise(value);
@@ -167,7 +167,8 @@ fn is_code(value: &[u8]) -> bool {
     let call = value.windows(2).any(|two| {
         matches!(two, b"()" | b"::" | b"->" | b"=>" | b"[]" | b"&&" | b"||" | b"\\n" | b"//")
     });
-    path || call || value.contains(&b'(')
+    let calls = |two: &[u8]| two[1] == b'(' && (two[0].is_ascii_alphanumeric() || two[0] == b'_');
+    path || call || value.starts_with(b"(") || value.windows(2).any(calls)
 }
 
 /// `host.example.com`: lower case, and a last part of a few letters.

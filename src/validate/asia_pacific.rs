@@ -132,7 +132,7 @@ pub(super) fn au_abn(value: &[u8]) -> Check {
     }
     digits[0] -= 1;
     let sum = weighted(&digits, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
-    Check::strong(sum.is_multiple_of(89))
+    Check::weak(sum.is_multiple_of(89))
 }
 
 /// Australian company number: weights 8 to 1, MOD 10.

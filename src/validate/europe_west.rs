@@ -34,14 +34,14 @@ pub(super) fn be_nrn(value: &[u8]) -> Check {
     let month = number(&digits[2..4]) % 20;
     let dated = month <= 12 && number(&digits[4..6]) <= 31;
     let holds = [body, 2_000_000_000 + body].iter().any(|body| 97 - body % 97 == check);
-    Check::strong(dated && holds && body > 0)
+    Check::written(dated && holds && body > 0, value)
 }
 
 /// Belgian enterprise number: 97 less the remainder by 97.
 pub(super) fn be_vat(value: &[u8]) -> Check {
     let Some(digits) = digits::<10>(value) else { return Check::Invalid };
     let sum = number(&digits[..8]) + number(&digits[8..]);
-    Check::strong(digits[0] < 2 && number(&digits) > 0 && sum.is_multiple_of(97))
+    Check::written(digits[0] < 2 && number(&digits) > 0 && sum.is_multiple_of(97), value)
 }
 
 /// Swiss AHV number: 756 and the check digit of an EAN-13.
@@ -143,7 +143,7 @@ pub(super) fn es_nuss(value: &[u8]) -> Check {
         province * 100_000_000 + serial
     };
     let known = matches!(province, 1..=53 | 66);
-    Check::strong(known && body % 97 == number(&digits[10..]))
+    Check::written(known && body % 97 == number(&digits[10..]), value)
 }
 
 /// SIREN or SIRET of a French company: Luhn.
@@ -160,7 +160,7 @@ pub(super) fn fr_siret(value: &[u8]) -> Check {
 pub(super) fn fr_spi(value: &[u8]) -> Check {
     let Some(digits) = digits::<13>(value) else { return Check::Invalid };
     let holds = number(&digits[..10]) % 511 == number(&digits[10..]);
-    Check::strong(digits[0] < 4 && number(&digits) > 0 && holds)
+    Check::weak(digits[0] < 4 && number(&digits) > 0 && holds)
 }
 
 /// UK unique taxpayer reference: the check digit first.
@@ -200,7 +200,7 @@ pub(super) fn lu_matricule(value: &[u8]) -> Check {
     let mut second = digits[..11].to_vec();
     second.push(digits[12]);
     let dated = is_date(number(&digits[..2]), &digits[2..4], &digits[4..6], &digits[6..8]);
-    Check::strong(dated && luhn(&digits[..12]) && verhoeff(&second))
+    Check::weak(dated && luhn(&digits[..12]) && verhoeff(&second))
 }
 
 /// Portuguese tax number: nine digits, MOD 11.

@@ -15,7 +15,7 @@ pub(super) fn tr_tckn(value: &[u8]) -> Check {
     let tenth = (sum(&[0, 2, 4, 6, 8]) * 7 + 40 - sum(&[1, 3, 5, 7])) % 10;
     let eleventh = (sum(&[0, 1, 2, 3, 4, 5, 6, 7, 8]) + tenth) % 10;
     let holds = [tenth, eleventh] == [u32::from(digits[9]), u32::from(digits[10])];
-    Check::strong(digits[0] > 0 && holds)
+    Check::weak(digits[0] > 0 && holds)
 }
 
 /// Turkish tax number: ten digits.

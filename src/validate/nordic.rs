@@ -62,7 +62,7 @@ pub(super) fn no_fnr(value: &[u8]) -> Check {
     let first = weighted(&digits[..10], &[3, 7, 6, 1, 8, 9, 4, 5, 2, 1]);
     let second = weighted(&digits, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1]);
     let sums = first.is_multiple_of(11) && second.is_multiple_of(11);
-    Check::strong(is_day(month, day) && sums)
+    Check::weak(is_day(month, day) && sums)
 }
 
 /// Organisasjonsnummer: nine digits, MOD 11.

@@ -117,7 +117,7 @@ impl Confirm {
             }
         }
         if let Some(not_near) = &self.not_near
-            && not_near.found(&hit.around)
+            && not_near.found(&hit.around.with_own_key())
         {
             if not_near.need {
                 return None;

@@ -11,6 +11,9 @@ use crate::event::{Event, RawSpan};
 use crate::patterns::Near;
 use crate::text::{View, ViewSpan, fold_word};
 
+/// No phrase separator holds a slash: nothing is found across two keys.
+const BETWEEN_KEYS: &str = " / ";
+
 /// Words to look for, compiled.
 #[derive(Debug)]
 pub(super) struct Words {
@@ -31,6 +34,16 @@ pub(super) struct Around<'a> {
     pub(super) span: RawSpan,
     /// The keys above the value, as words.
     pub(super) keys: &'a str,
+}
+
+impl<'a> Around<'a> {
+    /// The same with no keys but the value's own. Words that speak against a hit say what a
+    /// value is (`token_id`), and only its own key does: that a token stands in a `file` or
+    /// behind a `host` says nothing.
+    pub(super) fn with_own_key(&self) -> Around<'a> {
+        let own = self.keys.split(BETWEEN_KEYS).next().unwrap_or_default();
+        Around { text: self.text, folded: self.folded, span: self.span, keys: own }
+    }
 }
 
 impl Words {
@@ -97,8 +110,7 @@ pub(super) fn key_words(event: &Event<'_>, node: u32, into: &mut String) {
     into.clear();
     for key in event.context_keys(node) {
         if !into.is_empty() {
-            // No phrase separator holds a slash: nothing is found across two keys.
-            into.push_str(" / ");
+            into.push_str(BETWEEN_KEYS);
         }
         split_key(key, into);
     }

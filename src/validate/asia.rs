@@ -33,6 +33,12 @@ pub(super) fn in_aadhaar(value: &[u8]) -> Check {
     Check::weak(digits[0] > 1 && !repeated(&digits) && verhoeff(&digits))
 }
 
+/// PAN: the serial is never 0000. What its last letter stands for is not published.
+pub(super) fn in_pan(value: &[u8]) -> Check {
+    let serial = value.get(5..9).unwrap_or_default();
+    Check::weak(serial.iter().all(u8::is_ascii_digit) && serial != b"0000" && value.len() == 10)
+}
+
 /// Tax file number: nine digits, weights 1, 4, 3, 7, 5, 8, 6, 9, 10, MOD 11.
 pub(super) fn au_tfn(value: &[u8]) -> Check {
     let Some(digits) = digits::<9>(value) else { return Check::Invalid };
@@ -66,6 +72,8 @@ mod tests {
         assert_eq!(in_aadhaar(b"2341 2341 2346"), Check::Plausible);
         assert_eq!(in_aadhaar(b"2341 2341 2347"), Check::Invalid);
         assert_eq!(in_aadhaar(b"1341 2341 2346"), Check::Invalid);
+        assert_eq!(in_pan(b"ABCPE1234F"), Check::Plausible);
+        assert_eq!(in_pan(b"ABCPE0000F"), Check::Invalid);
         assert_eq!(au_tfn(b"123 456 782"), Check::Plausible);
         assert_eq!(au_tfn(b"123 456 789"), Check::Invalid);
     }

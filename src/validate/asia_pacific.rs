@@ -1,8 +1,8 @@
 //! More numbers of Asia and the Pacific.
 //!
-//! Sources: GSTN (GSTIN), the act on My Number, MOIS (RRN), MOI (Taiwan), ImmD (HKID), ICA
+//! Sources: GSTN (GSTIN), the act on My Number, MOIS (RRN), MOI (Taiwan), `ImmD` (HKID), ICA
 //! (NRIC and FIN), DOPA (Thailand), ATO and Services Australia (ABN, ACN, Medicare), IRD and
-//! the Ministry of Health (New Zealand), NADRA (CNIC), JPN (MyKad), Dukcapil (NIK).
+//! the Ministry of Health (New Zealand), NADRA (CNIC), JPN (`MyKad`), Dukcapil (NIK).
 
 use super::Check;
 use super::checksum::{digits, is_day, number, plain, rank36, repeated, weighted};
@@ -188,10 +188,11 @@ pub(super) fn nz_nhi(value: &[u8]) -> Check {
     Check::weak(rest != 0 && (11 - rest) % 10 == u32::from(digits[3]))
 }
 
-/// Malaysian MyKad: date of birth, place, serial; no sum.
+/// Malaysian `MyKad`: date of birth, place, serial; no sum.
 pub(super) fn my_nric(value: &[u8]) -> Check {
     let Some(digits) = digits::<12>(value) else { return Check::Invalid };
-    let place = matches!(number(&digits[6..8]), 1..=16 | 21..=68 | 71 | 72 | 74..=79 | 82..=93 | 98 | 99);
+    let place =
+        matches!(number(&digits[6..8]), 1..=16 | 21..=68 | 71 | 72 | 74..=79 | 82..=93 | 98 | 99);
     Check::weak(is_day(number(&digits[2..4]), number(&digits[4..6])) && place)
 }
 
@@ -218,7 +219,11 @@ mod tests {
             (kr_rrn, &["971013-9019902"], &["971313-9019902"]),
             (tw_id, &["A123456789", "B176944193"], &["A123456788", "A323456789"]),
             (hk_id, &["G123456(A)", "AB987654(3)", "OV290326[A]"], &["G123456(B)", "M4578601"]),
-            (sg_nric, &["S1234567D", "T1234567J", "F1234567N", "G1234567X", "M1234567K"], &["S1234567E", "A1234567D"]),
+            (
+                sg_nric,
+                &["S1234567D", "T1234567J", "F1234567N", "G1234567X", "M1234567K"],
+                &["S1234567E", "A1234567D"],
+            ),
             (th_id, &["1-2345-45678-78-1", "3100600445635"], &["3100600445636"]),
             (au_abn, &["51 824 753 556", "83 914 571 673"], &["51 824 753 557"]),
             (au_acn, &["004 085 616", "010 499 966"], &["010 499 967"]),

@@ -1,6 +1,6 @@
 //! Addresses and keys of crypto currencies.
 //!
-//! Sources: the Bitcoin wiki (Base58Check, WIF), BIP-173 and BIP-350 (bech32, bech32m),
+//! Sources: the Bitcoin wiki (`Base58Check`, WIF), BIP-173 and BIP-350 (bech32, bech32m),
 //! BIP-32 (extended keys), EIP-55 (mixed-case checksum), FIPS 202 and the Keccak submission.
 
 use sha2::{Digest, Sha256};
@@ -82,8 +82,7 @@ fn base58check(text: &[u8]) -> Option<Vec<u8>> {
 /// The checksum's remainder: 1 in bech32, another constant in bech32m.
 fn bech32(text: &[u8]) -> Option<u32> {
     const ALPHABET: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-    const GENERATOR: [u32; 5] =
-        [0x3B6A_57B2, 0x2650_8E6D, 0x1EA1_19FA, 0x3D42_33DD, 0x2A14_62B3];
+    const GENERATOR: [u32; 5] = [0x3B6A_57B2, 0x2650_8E6D, 0x1EA1_19FA, 0x3D42_33DD, 0x2A14_62B3];
     let at = text.iter().rposition(|byte| *byte == b'1')?;
     let (human, data) = (text.get(..at)?, text.get(at + 1..)?);
     if data.len() < 6 || human.is_empty() || text.len() > 120 {

@@ -5,7 +5,7 @@
 //! of doubles); INSEE (NIR); `RvIG` (BSN); the PESEL act.
 
 use super::Check;
-use super::checksum::{digits, mod11_10, number, repeated, weighted};
+use super::checksum::{digits, is_day, mod11_10, number, repeated, weighted};
 
 /// NHS number: ten digits, MOD 11; a check value of 10 is never given out.
 pub(super) fn uk_nhs(value: &[u8]) -> Check {
@@ -31,7 +31,15 @@ pub(super) fn de_steuer_id(value: &[u8]) -> Check {
 
 const DNI_LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
 
-/// DNI (eight digits) or NIE (X, Y or Z and seven digits), and a letter by MOD 23.
+/// National insurance number: a prefix that is in use. There is no sum.
+pub(super) fn uk_nino(value: &[u8]) -> Check {
+    const UNUSED: [&[u8]; 7] = [b"BG", b"GB", b"KN", b"NK", b"NT", b"TN", b"ZZ"];
+    let prefix = value.get(..2).unwrap_or_default().to_ascii_uppercase();
+    Check::weak(prefix.len() == 2 && !UNUSED.contains(&prefix.as_slice()))
+}
+
+/// DNI (eight digits), NIE (X, Y or Z and seven digits) or one of children and non-residents
+/// (K, L or M and seven digits), and a letter by MOD 23.
 pub(super) fn es_dni_nie(value: &[u8]) -> Check {
     let text: Vec<u8> = value
         .iter()
@@ -43,6 +51,7 @@ pub(super) fn es_dni_nie(value: &[u8]) -> Check {
         Some((first @ b'X'..=b'Z', rest)) => {
             [first - b'X' + b'0'].into_iter().chain(rest.iter().copied()).collect()
         }
+        Some((b'K'..=b'M', rest)) => [b'0'].into_iter().chain(rest.iter().copied()).collect(),
         _ => body.to_vec(),
     };
     let Some(digits) = digits::<8>(&body) else { return Check::Invalid };
@@ -110,7 +119,7 @@ pub(super) fn pl_pesel(value: &[u8]) -> Check {
     let month = number(&digits[2..4]) % 20;
     let day = number(&digits[4..6]);
     let sum = weighted(&digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]);
-    Check::weak(matches!(month, 1..=12) && matches!(day, 1..=31) && sum.is_multiple_of(10))
+    Check::weak(is_day(month, day) && sum.is_multiple_of(10))
 }
 
 #[cfg(test)]
@@ -125,6 +134,7 @@ mod tests {
 
     #[test]
     fn british_and_german_numbers() {
+        check(uk_nino, &[("AB123456C", Check::Plausible), ("GB 12 34 56 A", Check::Invalid)]);
         check(
             uk_nhs,
             &[
@@ -154,6 +164,7 @@ mod tests {
                 ("12345678Z", Check::Valid),
                 ("12.345.678-z", Check::Valid),
                 ("X1234567L", Check::Valid),
+                ("M2812345C", Check::Valid),
                 ("12345678A", Check::Invalid),
                 ("Z", Check::Invalid),
             ],

@@ -1,11 +1,11 @@
 //! Numbers of eastern and southern Europe.
 //!
 //! Sources: acts on personal numbers of each country (rodné číslo, CNP, EGN, JMBG, OIB,
-//! SNILS, RNOKPP, IIN), tax offices on NIP, INN and AFM, MSWiA on the Polish identity card.
+//! SNILS, RNOKPP, IIN), tax offices on NIP, INN and AFM, `MSWiA` on the Polish identity card.
 
 use super::Check;
 use super::checksum::{
-    digits, is_day, letters_731, luhn, mod11_10, number, plain, repeated, weighted,
+    digits, is_date, is_day, letters_731, luhn, mod11_10, number, plain, repeated, weighted,
 };
 
 /// Rodné číslo: date (month plus 50 for women, plus 20 when serials ran out), divisible by 11;
@@ -21,8 +21,13 @@ pub(super) fn cz_rodne_cislo(value: &[u8]) -> Check {
         return Check::weak(dated(&digits) && rest == u64::from(digits[9]));
     }
     match digits::<9>(value) {
-        Some(digits) if dated(&digits) && number(&digits[..2]) < 54 && number(&digits[6..]) > 0 => {
-            Check::Unknown
+        Some(digits) if number(&digits[..2]) < 54 && number(&digits[6..]) > 0 => {
+            let month = [digits[2] % 5, digits[3]];
+            if is_date(19, &digits[..2], &month, &digits[4..6]) {
+                Check::Unknown
+            } else {
+                Check::Invalid
+            }
         }
         _ => Check::Invalid,
     }
@@ -70,7 +75,13 @@ pub(super) fn ro_cnp(value: &[u8]) -> Check {
 pub(super) fn bg_egn(value: &[u8]) -> Check {
     let Some(digits) = digits::<10>(value) else { return Check::Invalid };
     let month = number(&digits[2..4]);
-    let month = if month > 40 { month - 40 } else if month > 20 { month - 20 } else { month };
+    let month = if month > 40 {
+        month - 40
+    } else if month > 20 {
+        month - 20
+    } else {
+        month
+    };
     let rest = weighted(&digits[..9], &[2, 4, 8, 5, 10, 9, 7, 3, 6]) % 11 % 10;
     Check::weak(is_day(month, number(&digits[4..6])) && rest == u32::from(digits[9]))
 }
@@ -190,7 +201,11 @@ mod tests {
     #[test]
     fn published_examples() {
         test_table(&[
-            (cz_rodne_cislo, &["710319/2745", "7103192745", "991231/1123"], &["710319/2746", "711319/2745", "1103492745"]),
+            (
+                cz_rodne_cislo,
+                &["710319/2745", "7103192745", "991231/1123"],
+                &["710319/2746", "711319/2745", "1103492745"],
+            ),
             (pl_nip, &["856-734-62-15", "8567346215"], &["8567346216", "0000000000"]),
             (pl_regon, &["192598184", "123456785"], &["192598183"]),
             (pl_id_card, &["ABA300000", "ABS 123456"], &["ABA400000", "AB3000000"]),

@@ -142,9 +142,10 @@ pub(super) fn do_cedula(value: &[u8]) -> Check {
 pub(super) fn ve_rif(value: &[u8]) -> Check {
     let text = plain(value);
     let Some((letter, rest)) = text.split_first() else { return Check::Invalid };
-    let (Some(digits), Some(kind)) =
-        (digits::<9>(rest), [4, 8, 12, 16, 20].get(b"VEJPG".iter().position(|l| l == letter).unwrap_or(9)))
-    else {
+    let (Some(digits), Some(kind)) = (
+        digits::<9>(rest),
+        [4, 8, 12, 16, 20].get(b"VEJPG".iter().position(|l| l == letter).unwrap_or(9)),
+    ) else {
         return Check::Invalid;
     };
     let sum = kind + weighted(&digits[..8], &[3, 2, 7, 6, 5, 4, 3, 2]);
@@ -160,7 +161,11 @@ mod tests {
     #[test]
     fn published_examples() {
         test_table(&[
-            (br_cnpj, &["16.727.230/0001-97", "12.ABC.345/01DE-35"], &["16.727.230/0001-98", "00000000000000"]),
+            (
+                br_cnpj,
+                &["16.727.230/0001-97", "12.ABC.345/01DE-35"],
+                &["16.727.230/0001-98", "00000000000000"],
+            ),
             (ar_cuit, &["20-05536168-2", "20271633638"], &["20-05536168-3", "99-05536168-2"]),
             (cl_rut, &["76.086.428-5", "12.531.909-2"], &["76.086.428-K", "12531909-3"]),
             (mx_curp, &["BOXW310820HNERXN09"], &["BOXW310820HNERXN08", "BOXW311320HNERXN09"]),

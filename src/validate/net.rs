@@ -37,6 +37,9 @@ pub(super) fn email(value: &[u8]) -> Check {
 /// digits of North America, area and exchange not beginning with 0 or 1.
 pub(super) fn phone(value: &[u8]) -> Check {
     let digits: Vec<u8> = value.iter().copied().filter(u8::is_ascii_digit).collect();
+    if digits.len() < 7 || is_dated(value) {
+        return Check::Invalid;
+    }
     let repeated = digits.windows(2).all(|two| two[0] == two[1]);
     let international = value.trim_ascii().starts_with(b"+");
     let national = match &digits[..] {
@@ -56,6 +59,22 @@ pub(super) fn phone(value: &[u8]) -> Check {
     } else {
         Check::Unknown
     }
+}
+
+/// Whether it begins as `2026-11-21` does.
+fn is_dated(value: &[u8]) -> bool {
+    let digit = |at: usize| value.get(at).is_some_and(u8::is_ascii_digit);
+    let mark = |at: usize| value.get(at).is_some_and(|byte| matches!(byte, b'-' | b'.' | b'/'));
+    (value.starts_with(b"19") || value.starts_with(b"20"))
+        && [2, 3, 5, 6, 8, 9].into_iter().all(digit)
+        && [4, 7].into_iter().all(mark)
+}
+
+/// A hardware address of six or eight octets that is neither all zeros nor all ones.
+pub(super) fn mac(value: &[u8]) -> Check {
+    let digits: Vec<u8> = value.iter().copied().filter(u8::is_ascii_hexdigit).collect();
+    let plain = digits.windows(2).all(|two| two[0] == two[1]);
+    Check::weak(matches!(digits.len(), 12 | 16) && !plain)
 }
 
 /// An address that belongs to somebody on the Internet.
@@ -126,6 +145,16 @@ mod tests {
             Check::Unknown,
             "other countries' forms are not told apart"
         );
+    }
+
+    #[test]
+    fn hardware_addresses_have_six_or_eight_octets() {
+        check(
+            mac,
+            &["00:1A:2B:3C:4D:5E", "001a.2b3c.4d5e", "00-1A-2B-3C-4D-5E-6F-70"],
+            &["00:1A:2B:3C:4D:5E:6F", "00:00:00:00:00:00"],
+        );
+        check(phone, &[], &["2026-11-21 09", "124 67"]);
     }
 
     #[test]

@@ -46,11 +46,22 @@ pub(super) fn fi_hetu(value: &[u8]) -> Check {
 /// CPR number: a date; the sum holds for most, and since 2007 need not.
 pub(super) fn dk_cpr(value: &[u8]) -> Check {
     let Some(digits) = digits::<10>(value) else { return Check::Invalid };
-    if !is_day(number(&digits[2..4]), number(&digits[..2])) {
+    let year = number(&digits[4..6]);
+    // The seventh digit tells the century, together with the year.
+    let century = match (digits[6], year) {
+        (0..=3, _) | (4 | 9, 37..) => 19,
+        (4 | 9, _) | (5..=8, ..=57) => 20,
+        _ => 18,
+    };
+    if !is_date(century, &digits[4..6], &digits[2..4], &digits[..2]) {
         return Check::Invalid;
     }
-    let sum = weighted(&digits, &[4, 3, 2, 7, 6, 5, 4, 3, 2, 1]);
-    if sum.is_multiple_of(11) { Check::Plausible } else { Check::Unknown }
+    match weighted(&digits, &[4, 3, 2, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11) {
+        true => Check::Plausible,
+        // Serials ran out for births from the sixties on.
+        false if century == 20 || (century, year / 10) >= (19, 6) => Check::Unknown,
+        false => Check::Invalid,
+    }
 }
 
 /// Fødselsnummer, D-number (day plus 40) and H-number (month plus 40): two digits by MOD 11.
@@ -125,13 +136,25 @@ mod tests {
     #[test]
     fn published_examples() {
         test_table(&[
-            (se_personnummer, &["640823-3234", "19640823-3234", "670919-9530"], &["640823-3235", "641323-3234"]),
+            (
+                se_personnummer,
+                &["640823-3234", "19640823-3234", "670919-9530"],
+                &["640823-3235", "641323-3234"],
+            ),
             (se_orgnr, &["556036-0793", "123456-7897"], &["556036-0794"]),
-            (fi_hetu, &["131052-308T", "131052A308T", "131052+308T"], &["131052-308U", "311152-308T", "131052T308T"]),
+            (
+                fi_hetu,
+                &["131052-308T", "131052A308T", "131052+308T"],
+                &["131052-308U", "311152-308T", "131052T308T"],
+            ),
             (no_fnr, &["09053426694", "151086 95088"], &["09053426699", "92031470790"]),
             (no_orgnr, &["988 077 917"], &["988 077 918"]),
             (is_kennitala, &["450401-3150", "120174-3399"], &["530575-0299", "320174-3399"]),
-            (baltic_code, &["36805280109", "33309240064", "38703181745"], &["36805280108", "38713181745"]),
+            (
+                baltic_code,
+                &["36805280109", "33309240064", "38703181745"],
+                &["36805280108", "38713181745"],
+            ),
             (lv_code, &["161175-19997"], &["161375-19997", "161175-19998"]),
             (fi_ytunnus, &["2077474-0"], &["2077474-1"]),
             (dk_cvr, &["13585628"], &["13585627"]),
@@ -141,8 +164,11 @@ mod tests {
     #[test]
     fn danish_numbers_hold_a_date_and_perhaps_a_sum() {
         assert_eq!(dk_cpr(b"211062-5629"), Check::Plausible);
-        assert_eq!(dk_cpr(b"211062-5628"), Check::Unknown, "issued without a sum since 2007");
+        assert_eq!(dk_cpr(b"211062-1110"), Check::Unknown, "issued without a sum since 2007");
+        assert_eq!(dk_cpr(b"211062-5628"), Check::Invalid, "5 and year 62: born in 1862");
         assert_eq!(dk_cpr(b"511062-5629"), Check::Invalid);
+        assert_eq!(dk_cpr(b"211048-5008"), Check::Unknown, "5 and year 48: born in 2048");
+        assert_eq!(dk_cpr(b"010111-0630"), Check::Invalid, "born in 1911: sums held then");
         assert_eq!(lv_code(b"327954-61005"), Check::Unknown, "issued without a date since 2017");
     }
 }

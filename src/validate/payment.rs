@@ -40,6 +40,7 @@ const ISSUERS: &[Issuer] = &[
     issuer(620_000, 629_999, &[16], true), // UnionPay
     issuer(620_000, 629_999, &[17, 18, 19], false),
     issuer(810_000, 817_199, &[16], true),
+    issuer(810_000, 817_199, &[17, 18, 19], false),
     issuer(508_000, 508_999, &[16], true), // RuPay
     issuer(500_000, 509_999, &[12, 13, 14, 15, 16, 17, 18, 19], false), // Maestro
     issuer(560_000, 699_999, &[12, 13, 14, 15, 16, 17, 18, 19], false),
@@ -82,6 +83,16 @@ pub(super) fn luhn(value: &[u8]) -> Check {
     Check::weak(digits.len() > 1 && !checksum::repeated(&digits) && checksum::luhn(&digits))
 }
 
+/// Countries of ISO 3166-1, as banks are named by them, and XK.
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
+
+/// A bank's BIC: four letters, a country, a place, perhaps a branch.
+pub(super) fn bic(value: &[u8]) -> Check {
+    let country = value.get(4..6).and_then(|two| std::str::from_utf8(two).ok());
+    let known = country.is_some_and(|two| COUNTRIES.split(' ').any(|code| code == two));
+    Check::weak(known && matches!(value.len(), 8 | 11))
+}
+
 /// Countries by the length of their whole IBAN.
 const IBAN_LENGTHS: &[(usize, &str)] = &[
     (15, "NO"),
@@ -93,10 +104,10 @@ const IBAN_LENGTHS: &[(usize, &str)] = &[
     (22, "BG BH CR DE GB GE IE ME RS VA"),
     (23, "AE GI IL IQ OM SO TL"),
     (24, "AD CZ ES MD PK RO SA SE SK TN VG"),
-    (25, "LY PT ST"),
-    (26, "IS TR"),
-    (27, "BI DJ FR GR IT MC MR SM"),
-    (28, "AL AZ BY CY DO GT HN HU LB NI PL SV"),
+    (25, "AO CV GW LY MZ PT ST"),
+    (26, "DZ IR IS TR"),
+    (27, "BI CF CG CM DJ FR GA GQ GR IT KM MC MG MR SM TD"),
+    (28, "AL AZ BF BJ BY CI CY DO GT HN HU LB MA ML NE NI PL SN SV TG"),
     (29, "BR EG PS QA UA"),
     (30, "JO KW MU YE"),
     (31, "MT SC"),
@@ -222,6 +233,14 @@ mod tests {
         {
             assert_eq!(iban(number.as_bytes()), Check::Invalid, "{number}");
         }
+    }
+
+    #[test]
+    fn a_bank_code_names_a_country() {
+        assert_eq!(bic(b"DEUTDEFF500"), Check::Plausible);
+        assert_eq!(bic(b"SBICKEN1"), Check::Plausible);
+        assert_eq!(bic(b"DEUTQQFF"), Check::Invalid);
+        assert_eq!(bic(b"DEUTDEFF5"), Check::Invalid);
     }
 
     #[test]

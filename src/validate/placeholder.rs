@@ -31,7 +31,8 @@ pub(super) fn url_password(value: &[u8]) -> Check {
     let at = value.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
     let rest = value.get(at..).unwrap_or_default();
     let authority = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
-    let userinfo = authority.iter().rposition(|byte| *byte == b'@').and_then(|at| authority.get(..at));
+    let userinfo =
+        authority.iter().rposition(|byte| *byte == b'@').and_then(|at| authority.get(..at));
     let password = userinfo.and_then(|text| {
         let colon = text.iter().position(|byte| *byte == b':')?;
         text.get(colon + 1..)

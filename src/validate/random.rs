@@ -173,7 +173,8 @@ fn is_code(value: &[u8]) -> bool {
 
 /// `host.example.com`: lower case, and a last part of a few letters.
 fn is_host(value: &[u8]) -> bool {
-    let named = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(byte);
+    let named =
+        |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(byte);
     let last = value.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     value.contains(&b'.')
         && value.iter().all(named)

@@ -29,9 +29,9 @@ pub(super) fn vat(value: &[u8]) -> Check {
         b"HU" => summed::<8>(rest, &[9, 7, 3, 1, 9, 7, 3, 1], 10),
         b"IE" => europe_west::ie_pps(rest),
         b"IT" => Check::weak(digits::<11>(rest).is_some_and(|d| number(&d[..7]) > 0 && luhn(&d))),
-        b"LU" => Check::weak(
-            digits::<8>(rest).is_some_and(|d| number(&d[..6]) % 89 == number(&d[6..])),
-        ),
+        b"LU" => {
+            Check::weak(digits::<8>(rest).is_some_and(|d| number(&d[..6]) % 89 == number(&d[6..])))
+        }
         b"MT" => Check::weak(digits::<8>(rest).is_some_and(|d| {
             let sum = weighted(&d[..6], &[3, 4, 6, 7, 8, 9]);
             number(&d[6..]) == u64::from(37 - sum % 37)
@@ -147,7 +147,14 @@ mod tests {
                 "SE123456789701",
                 "SI50223054",
             ],
-            &["ATU13585626", "DE136695978", "FR41303265045", "IT00743110158", "NL123456789B01", "RO18547291"],
+            &[
+                "ATU13585626",
+                "DE136695978",
+                "FR41303265045",
+                "IT00743110158",
+                "NL123456789B01",
+                "RO18547291",
+            ],
         )]);
     }
 }

@@ -47,7 +47,9 @@ pub(super) fn vat(value: &[u8]) -> Check {
         },
         b"SI" => europe_east::si_tax(rest),
         b"AU" => asia_pacific::au_abn(rest),
-        _ => Check::Unknown,
+        // Of the others only the shape is known.
+        _ if rest.iter().filter(|byte| byte.is_ascii_digit()).count() > 6 => Check::Unknown,
+        _ => Check::Invalid,
     }
 }
 

@@ -178,6 +178,12 @@ pub struct Limits {
     pub findings: u64,
     /// Candidates of one text.
     pub candidates: u64,
+    /// Texts inside texts.
+    pub decode_depth: u64,
+    /// Decoded texts of one string.
+    pub decoded_texts: u64,
+    /// Bytes of decoded text for each byte of a string.
+    pub decoded_ratio: u64,
     /// Sessions of a partition with a table of redaction tags.
     pub sessions: u64,
     /// When such a table is forgotten.
@@ -249,6 +255,9 @@ impl Default for Config {
                 fields: scan.fields as u64,
                 findings: scan.findings as u64,
                 candidates: scan.candidates as u64,
+                decode_depth: scan.decode_depth as u64,
+                decoded_texts: scan.decoded_texts as u64,
+                decoded_ratio: scan.decoded_ratio as u64,
                 sessions: decide.sessions as u64,
                 session_idle_ms: decide.session_idle_ms as u64,
                 agents: decide.agents as u64,
@@ -281,6 +290,9 @@ impl Config {
             fields: self.limits.fields as usize,
             findings: self.limits.findings as usize,
             candidates: self.limits.candidates as usize,
+            decode_depth: self.limits.decode_depth as usize,
+            decoded_texts: self.limits.decoded_texts as usize,
+            decoded_ratio: self.limits.decoded_ratio as usize,
         }
     }
 

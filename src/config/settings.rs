@@ -88,6 +88,9 @@ settings! {
     "limits.fields" "strings that are scanned in one event; more is a finding that blocks" |c| Slot::Number(&mut c.limits.fields, 1..=10_000_000);
     "limits.findings" "findings of one event; more is a finding that blocks" |c| Slot::Number(&mut c.limits.findings, 1..=1_000_000);
     "limits.candidates" "places of one text that the first pass may offer; more is a finding that blocks" |c| Slot::Number(&mut c.limits.candidates, 100..=100_000_000);
+    "limits.decode_depth" "how deep texts inside texts are decoded; text encoded deeper is a finding that blocks" |c| Slot::Number(&mut c.limits.decode_depth, 1..=8);
+    "limits.decoded_texts" "decoded texts of one string; more is a finding that blocks" |c| Slot::Number(&mut c.limits.decoded_texts, 1..=1_000_000);
+    "limits.decoded_ratio" "bytes of decoded text for each byte of a string, at all depths together; more is a finding that blocks" |c| Slot::Number(&mut c.limits.decoded_ratio, 1..=64);
     "limits.sessions" "sessions of a partition with a table of redaction tags; with more, the one that would end first is forgotten" |c| Slot::Number(&mut c.limits.sessions, 1..=10_000_000);
     "limits.session_idle_ms" "a session's table is forgotten when nothing was added for so long" |c| Slot::Number(&mut c.limits.session_idle_ms, 1_000..=86_400_000);
     "limits.agents" "agents of a partition with a count of backdated events; with more, the oldest count is forgotten" |c| Slot::Number(&mut c.limits.agents, 1..=10_000_000);

@@ -87,6 +87,11 @@ impl Confirm {
         })
     }
 
+    /// Whether words near a hit make it surer.
+    pub(super) fn wants_context(&self) -> bool {
+        self.near.is_some()
+    }
+
     /// The confidence that is left, and whether the hit is only mentioned; or nothing.
     pub(super) fn confirm(
         &self,

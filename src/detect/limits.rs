@@ -13,19 +13,36 @@ pub struct ScanLimits {
     pub findings: usize,
     /// Engine candidates of one view.
     pub candidates: usize,
+    /// How deep texts inside texts are decoded.
+    pub decode_depth: usize,
+    /// Decoded texts of one string.
+    pub decoded_texts: usize,
+    /// Bytes of decoded text for each byte of a string, at all depths together.
+    pub decoded_ratio: usize,
 }
 
 impl Default for ScanLimits {
     fn default() -> Self {
-        Self { fields: 10_000, findings: 1_000, candidates: 100_000 }
+        Self {
+            fields: 10_000,
+            findings: 1_000,
+            candidates: 100_000,
+            decode_depth: 3,
+            decoded_texts: 10_000,
+            decoded_ratio: 4,
+        }
     }
 }
 
-/// The identities of the limits' findings.
+/// The identities of findings that no rule makes: limits, and hidden text.
 pub(super) struct Sources {
     pub(super) fields: Arc<Source>,
     pub(super) findings: Arc<Source>,
     pub(super) candidates: Arc<Source>,
+    pub(super) decode_depth: Arc<Source>,
+    pub(super) decoded: Arc<Source>,
+    pub(super) tags: Arc<Source>,
+    pub(super) selectors: Arc<Source>,
 }
 
 impl Default for Sources {
@@ -40,10 +57,24 @@ impl Default for Sources {
                 action: Some(Action::Block),
             })
         };
+        let hidden = |name: &str, message: &str| {
+            Arc::new(Source {
+                rule: format!("injection.hidden.{name}"),
+                family: Family::Injection,
+                kind: "injection.hidden_text".to_owned(),
+                severity: Severity::High,
+                message: message.to_owned(),
+                action: None,
+            })
+        };
         Self {
             fields: source("fields", "the event has more strings than are scanned"),
             findings: source("findings", "the event has more findings than are kept"),
             candidates: source("candidates", "a text is too costly to scan whole"),
+            decode_depth: source("decode_depth", "a text is encoded deeper than is read"),
+            decoded: source("decoded", "a text holds more encoded text than is read"),
+            tags: hidden("tags", "text is hidden in Unicode tag characters"),
+            selectors: hidden("selectors", "text is hidden in variation selectors"),
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod confirm;
 mod context;
+mod decoded;
 mod keyed;
 mod limits;
 mod mention;
@@ -61,12 +62,14 @@ pub struct Rules {
 
 /// What the scan needs to know of an expression without its rule at hand.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a view")]
 struct SpecOf {
     rule: u32,
     carriers: u8,
     raw: bool,
     clean: bool,
     folded: bool,
+    decoded: bool,
 }
 
 /// A pack that does not compile.
@@ -117,6 +120,7 @@ impl Rules {
                 raw: rule.views.raw,
                 clean: rule.views.clean,
                 folded: rule.views.folded,
+                decoded: rule.views.decoded,
             };
             // ASCII text is folded by reading it without case.
             let caseless = rule.class == Class::Shape && of.folded && !of.raw && !of.clean;
@@ -134,6 +138,10 @@ impl Rules {
                 });
                 all_specs.push(of);
             }
+        }
+        for (regex, of) in decoded::anchors() {
+            specs.push(Spec { regex, max_len: 64, group: 0, words: true });
+            all_specs.push(of);
         }
         let all = Engine::compile(&specs, kind(engine)).map_err(|error| CompileError {
             rule: error

@@ -1,17 +1,20 @@
 //! One scan: strings into one text, matches back to their strings, views where they differ.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::confirm::Hit;
 use super::context::{Around, key_words};
+use super::decoded::{Layer, Paths, Payload, Reader, Unread, turn_of};
 use super::keyed::Keys;
 use super::limits::reached;
-use super::mention::Reader;
+use super::mention;
 use super::{Rules, Scan, Scratch, SpecOf, bit};
 use crate::engine::{Match, Overflow, Scanner};
-use crate::event::{Event, Field, Place, RawSpan};
+use crate::event::{Carrier, Event, Field, Place, RawSpan};
 use crate::finding::{Confidence, Coverage, Finding, Mention, ViewName};
-use crate::text::{Folder, Survey, View, ViewSpan, clean_into, survey, whole_chars};
+use crate::text::decode::Decoder;
+use crate::text::{Folder, Survey, Turn, View, ViewSpan, clean_into, survey, whole_chars};
 
 /// Stands between two strings of the shared text. A line end on both sides, as at the
 /// ends of a string; no phrase matches across the middle, and a shape that does is noticed.
@@ -34,6 +37,10 @@ pub(super) struct Memory {
     folder: Folder,
     key_words: String,
     found: Vec<Found>,
+    payloads: Vec<Payload>,
+    paths: Paths,
+    /// Paths of the decoded texts of the event.
+    met: BTreeSet<String>,
     pub(super) keys: Keys,
 }
 
@@ -54,17 +61,20 @@ struct FieldMatch {
 }
 
 /// A confirmed hit.
-struct Found {
+pub(super) struct Found {
     field: u32,
     rule: u32,
-    span: RawSpan,
+    pub(super) span: RawSpan,
+    /// Number of the path of decoders; 0 is none.
+    path: u32,
     view: Reading,
     confidence: Confidence,
     mention: Option<Mention>,
 }
 
+/// How a text was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reading {
+pub(super) enum Reading {
     Raw,
     Clean,
     Folded,
@@ -90,6 +100,8 @@ struct Pass<'p, 'a, 'e> {
     memory: &'p mut Memory,
     /// Strings that could not be scanned whole.
     failed: Vec<u32>,
+    /// Strings with texts in them that could not be read.
+    unread: Vec<(u32, Unread)>,
     readings: [bool; 3],
 }
 
@@ -104,6 +116,7 @@ pub(super) fn scan(scratch: &mut Scratch<'_>, event: &Event<'_>) -> Scan {
         all: &mut scratch.all,
         memory: &mut scratch.memory,
         failed: Vec::new(),
+        unread: Vec::new(),
         readings: [!fields.is_empty(), false, false],
     };
     pass.read_raw();
@@ -117,6 +130,9 @@ impl Pass<'_, '_, '_> {
         self.memory.raw.clear();
         self.memory.odd.clear();
         self.memory.found.clear();
+        self.memory.payloads.clear();
+        self.memory.paths.clear();
+        self.memory.met.clear();
         self.memory.shared.clear();
         self.memory.segments.clear();
         for (at, field) in self.fields.iter().enumerate() {
@@ -126,7 +142,7 @@ impl Pass<'_, '_, '_> {
                 continue;
             }
             let survey = survey(&field.text);
-            if survey.needs_folded() {
+            if survey.needs_folded() || survey.coded {
                 self.memory.odd.push((at, survey));
             }
             if self.memory.shared.len() + text.len() > SHARED_MAX {
@@ -216,7 +232,7 @@ impl Pass<'_, '_, '_> {
                 _ => Survey::default(),
             };
             let keyed = field.place != Place::Key && !self.rules.keyed.is_empty();
-            if hits.is_empty() && !survey.needs_folded() && !keyed {
+            if hits.is_empty() && !survey.needs_folded() && !survey.coded && !keyed {
                 continue;
             }
             self.judge_field(at, field, hits, survey);
@@ -240,15 +256,23 @@ impl Pass<'_, '_, '_> {
             event: self.event,
             at,
             field,
+            text: &field.text,
+            layer: None,
+            matched: RawSpan::default(),
             // Context words are read as the hit was: with digits for letters, too.
             folded: survey.needs_folded().then_some(&folded),
             key_words: &mut self.memory.key_words,
             has_key_words: false,
-            reader: Reader::new(&self.rules.cues, &field.text),
+            reader: mention::Reader::new(&self.rules.cues, &field.text),
             found: &mut self.memory.found,
         };
+        let mut anchors = Vec::new();
         for hit in hits {
             let Some(of) = self.rules.all_specs.get(hit.spec as usize) else { continue };
+            if let Some(turn) = turn_of(*of) {
+                anchors.push((turn, RawSpan { start: hit.start, end: hit.end }));
+                continue;
+            }
             let reads = !survey.odd || of.raw || (of.clean && !clean_differs);
             if reads && of.carriers & bit(field.carrier) != 0 {
                 let span = RawSpan { start: hit.start, end: hit.end };
@@ -318,6 +342,9 @@ impl Pass<'_, '_, '_> {
             Ok(None) => {}
             Err(Overflow) => failed = true,
         }
+        if survey.coded || !anchors.is_empty() {
+            failed |= self.judge_texts(at, field, &anchors);
+        }
         if failed {
             self.failed.push(at);
         }
@@ -325,15 +352,40 @@ impl Pass<'_, '_, '_> {
         self.memory.folded = folded;
     }
 
+    /// The texts that a string holds. Returns whether one was too costly.
+    fn judge_texts(&mut self, at: u32, field: &Field<'_>, anchors: &[(Turn, RawSpan)]) -> bool {
+        let mut reader = Reader {
+            rules: self.rules,
+            event: self.event,
+            at,
+            field,
+            all: self.all,
+            folder: &mut self.memory.folder,
+            key_words: &mut self.memory.key_words,
+            paths: &mut self.memory.paths,
+        };
+        let held = reader.read(anchors);
+        self.memory.found.extend(held.found);
+        if bit(field.carrier) != bit(Carrier::System) {
+            self.memory.payloads.extend(held.payloads);
+        }
+        self.memory.met.extend(held.met);
+        if held.unread.deep || held.unread.many {
+            self.unread.push((at, held.unread));
+        }
+        held.unread.costly
+    }
+
     /// Sorts, drops what another finding of the same rule says already, and counts.
     fn finish(mut self) -> Scan {
         let found = &mut self.memory.found;
         found.sort_by(|a, b| {
-            (a.field, a.rule, a.span.start, b.span.end, a.view).cmp(&(
+            (a.field, a.rule, a.span.start, b.span.end, a.path, a.view).cmp(&(
                 b.field,
                 b.rule,
                 b.span.start,
                 a.span.end,
+                b.path,
                 b.view,
             ))
         });
@@ -374,6 +426,30 @@ impl Pass<'_, '_, '_> {
             findings.push(reached(&builtin.candidates, Some(field)));
             truncated = true;
         }
+        for &(field, unread) in &self.unread {
+            let limits = [(unread.deep, &builtin.decode_depth), (unread.many, &builtin.decoded)];
+            findings.extend(
+                limits.iter().filter(|limit| limit.0).map(|limit| reached(limit.1, Some(field))),
+            );
+            truncated = true;
+        }
+        let payloads = self.memory.payloads.iter().take(self.rules.limits.findings);
+        findings.extend(payloads.map(|payload| {
+            let (source, view) = match payload.decoder {
+                Decoder::Tags => (&builtin.tags, "tags"),
+                _ => (&builtin.selectors, "selectors"),
+            };
+            Finding {
+                source: Arc::clone(source),
+                confidence: Confidence::High,
+                field: Some(payload.field),
+                span: payload.span,
+                view: ViewName(view.into()),
+                mention: None,
+            }
+        }));
+        let paths = &self.memory.paths;
+        let in_order = findings.is_empty();
         findings.extend(kept.into_iter().filter_map(|hit| {
             let rule = self.rules.set.rules.get(hit.rule as usize)?;
             Some(Finding {
@@ -381,11 +457,14 @@ impl Pass<'_, '_, '_> {
                 confidence: hit.confidence,
                 field: Some(hit.field),
                 span: hit.span,
-                view: hit.view.name(),
+                view: match paths.name(hit.path) {
+                    None => hit.view.name(),
+                    Some(path) => ViewName(format!("{path}>{}", hit.view.name().0).into()),
+                },
                 mention: hit.mention,
             })
         }));
-        if truncated {
+        if !in_order {
             findings.sort_by(|a, b| {
                 (a.field, a.span, &a.source.rule).cmp(&(b.field, b.span, &b.source.rule))
             });
@@ -409,27 +488,35 @@ impl Pass<'_, '_, '_> {
                 .into_iter()
                 .filter(|&reading| self.readings[reading as usize])
                 .map(Reading::name)
+                .chain(self.memory.met.iter().map(|path| ViewName(path.clone().into())))
                 .collect(),
             truncated,
         }
     }
 }
 
-/// What the hits of one string are judged with.
-struct Judge<'j, 'e> {
-    rules: &'j Rules,
-    event: &'j Event<'e>,
-    at: u32,
-    field: &'j Field<'e>,
-    folded: Option<&'j View>,
-    key_words: &'j mut String,
-    has_key_words: bool,
-    reader: Reader<'j>,
-    found: &'j mut Vec<Found>,
+/// What the hits of one text are judged with.
+pub(super) struct Judge<'j, 'e> {
+    pub(super) rules: &'j Rules,
+    pub(super) event: &'j Event<'e>,
+    pub(super) at: u32,
+    pub(super) field: &'j Field<'e>,
+    /// The field's text, or one that was decoded from it.
+    pub(super) text: &'j str,
+    /// How the text was decoded; nothing for the field's own.
+    pub(super) layer: Option<(&'j Layer<'j>, &'j mut Paths)>,
+    /// What the hit's whole match covers of a decoded text; the path is named after it.
+    pub(super) matched: RawSpan,
+    pub(super) folded: Option<&'j View>,
+    pub(super) key_words: &'j mut String,
+    pub(super) has_key_words: bool,
+    pub(super) reader: mention::Reader<'j>,
+    pub(super) found: &'j mut Vec<Found>,
 }
 
 impl Judge<'_, '_> {
-    fn hit(
+    /// Takes a hit whose value stands at `value` in `bytes` and at `span` in the text.
+    pub(super) fn hit(
         &mut self,
         of: SpecOf,
         bytes: &[u8],
@@ -442,15 +529,17 @@ impl Judge<'_, '_> {
             self.has_key_words = true;
         }
         let Some(confirm) = self.rules.confirm.get(of.rule as usize) else { return };
-        let span = whole_chars(span, &self.field.text);
-        let around =
-            Around { text: &self.field.text, folded: self.folded, span, keys: self.key_words };
+        let span = whole_chars(span, self.text);
+        let around = Around { text: self.text, folded: self.folded, span, keys: self.key_words };
         let hit = Hit { bytes, value, carrier: self.field.carrier, around };
-        if let Some((confidence, mention)) = confirm.confirm(&hit, &mut self.reader)
-            && !span.is_empty()
-        {
-            let rule = of.rule;
-            self.found.push(Found { field: self.at, rule, span, view, confidence, mention });
+        let Some((confidence, mention)) = confirm.confirm(&hit, &mut self.reader) else { return };
+        let (path, span) = match &mut self.layer {
+            None => (0, Some(span)),
+            Some((layer, paths)) => (paths.number(layer.path(self.matched)), layer.raw(span)),
+        };
+        if let Some(span) = span.filter(|span| !span.is_empty()) {
+            let (field, rule) = (self.at, of.rule);
+            self.found.push(Found { field, rule, span, path, view, confidence, mention });
         }
     }
 }

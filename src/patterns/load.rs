@@ -337,8 +337,8 @@ impl Reader<'_> {
     fn views(&mut self, class: Class) -> Views {
         let Some(names) = &self.rule.views else {
             return match class {
-                Class::Shape => Views { raw: true, clean: true, folded: false },
-                Class::Phrase => Views { raw: false, clean: false, folded: true },
+                Class::Shape => Views { raw: true, clean: true, folded: false, decoded: true },
+                Class::Phrase => Views { raw: false, clean: false, folded: true, decoded: true },
             };
         };
         let mut views = Views::default();
@@ -347,10 +347,11 @@ impl Reader<'_> {
                 "raw" => views.raw = true,
                 "clean" => views.clean = true,
                 "folded" => views.folded = true,
+                "decoded" => views.decoded = true,
                 _ => self.error(
                     line(name),
                     format!("there is no view `{}`", name.value),
-                    "write raw, clean or folded",
+                    "write raw, clean, folded or decoded",
                 ),
             }
         }

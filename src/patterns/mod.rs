@@ -58,6 +58,7 @@ pub enum Class {
 
 /// Readings that a rule asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a view")]
 pub struct Views {
     /// The text as it is.
     pub raw: bool,
@@ -65,6 +66,8 @@ pub struct Views {
     pub clean: bool,
     /// Case, accents and disguises folded.
     pub folded: bool,
+    /// The same of what is encoded or hidden in the text.
+    pub decoded: bool,
 }
 
 /// One expression of a rule; a rule's matches are those of all its expressions.

@@ -2,8 +2,9 @@
 //!
 //! A map is a list of pieces in order. A linear piece stands for equal bytes, offset by
 //! offset; a unit stands for characters that were read together (a ligature, a letter
-//! with its accents, later four base64 characters), and any byte of it means all of them.
-//! Plain stretches of text therefore cost one piece, whatever their length.
+//! with its accents), and any byte of it means all of them; a grid is many units of one
+//! size in a row (three bytes for every four base64 characters). Plain and encoded
+//! stretches of text therefore cost one piece, whatever their length.
 
 use crate::event::RawSpan;
 
@@ -35,7 +36,27 @@ struct Piece {
     view: usize,
     raw: usize,
     raw_end: usize,
-    linear: bool,
+    shape: Shape,
+}
+
+/// How the bytes of a piece stand for raw bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// One for one.
+    Linear,
+    /// Any byte for all raw bytes.
+    Unit,
+    /// So many bytes for so many raw bytes, again and again; the last unit may be short.
+    Grid(Grid),
+}
+
+/// The size of a unit in a view and in the raw text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    /// Bytes of the view.
+    pub(super) view: usize,
+    /// Bytes of the raw text.
+    pub(super) raw: usize,
 }
 
 impl View {
@@ -43,6 +64,12 @@ impl View {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The same as text; views of text are text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap_or_default()
     }
 
     /// Empties the view and keeps its memory.
@@ -58,12 +85,12 @@ impl View {
         }
         let end = raw + bytes.len();
         match self.map.pieces.last_mut() {
-            Some(last) if last.linear && last.raw_end == raw => last.raw_end = end,
+            Some(last) if last.shape == Shape::Linear && last.raw_end == raw => last.raw_end = end,
             _ => self.map.pieces.push(Piece {
                 view: self.bytes.len(),
                 raw,
                 raw_end: end,
-                linear: true,
+                shape: Shape::Linear,
             }),
         }
         self.bytes.extend_from_slice(bytes);
@@ -74,8 +101,32 @@ impl View {
         if bytes.is_empty() {
             return;
         }
+        self.push_piece(bytes, raw, Shape::Unit);
+    }
+
+    /// Adds bytes that stand, unit for unit, for the raw bytes of `raw`. Goes on with the
+    /// piece before it where that is a grid of the same size that ends here.
+    pub(super) fn push_grid(&mut self, bytes: &[u8], raw: RawSpan, grid: Grid) {
+        if bytes.is_empty() {
+            return;
+        }
+        let len = self.bytes.len();
+        if let Some(last) = self.map.pieces.last_mut()
+            && last.shape == Shape::Grid(grid)
+            && last.raw_end == raw.start
+            && (len - last.view).is_multiple_of(grid.view)
+            && (last.raw_end - last.raw) / grid.raw == (len - last.view) / grid.view
+        {
+            last.raw_end = raw.end;
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            self.push_piece(bytes, raw, Shape::Grid(grid));
+        }
+    }
+
+    fn push_piece(&mut self, bytes: &[u8], raw: RawSpan, shape: Shape) {
         let view = self.bytes.len();
-        self.map.pieces.push(Piece { view, raw: raw.start, raw_end: raw.end, linear: false });
+        self.map.pieces.push(Piece { view, raw: raw.start, raw_end: raw.end, shape });
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -105,11 +156,16 @@ impl OffsetMap {
     fn unit_at(&self, at: usize) -> Option<RawSpan> {
         let index = self.pieces.partition_point(|piece| piece.view <= at).checked_sub(1)?;
         let piece = self.pieces.get(index)?;
-        Some(if piece.linear {
-            let start = piece.raw + (at - piece.view);
-            RawSpan { start, end: start + 1 }
-        } else {
-            RawSpan { start: piece.raw, end: piece.raw_end }
+        Some(match piece.shape {
+            Shape::Linear => {
+                let start = piece.raw + (at - piece.view);
+                RawSpan { start, end: start + 1 }
+            }
+            Shape::Unit => RawSpan { start: piece.raw, end: piece.raw_end },
+            Shape::Grid(grid) => {
+                let start = piece.raw + (at - piece.view) / grid.view * grid.raw;
+                RawSpan { start, end: (start + grid.raw).min(piece.raw_end) }
+            }
         })
     }
 
@@ -118,7 +174,11 @@ impl OffsetMap {
         let index = self.pieces.partition_point(|piece| piece.raw_end <= raw);
         match self.pieces.get(index) {
             None => len,
-            Some(piece) if piece.linear && raw > piece.raw => piece.view + (raw - piece.raw),
+            Some(piece) if raw > piece.raw => match piece.shape {
+                Shape::Linear => piece.view + (raw - piece.raw),
+                Shape::Unit => piece.view,
+                Shape::Grid(grid) => piece.view + (raw - piece.raw) / grid.raw * grid.view,
+            },
             Some(piece) => piece.view,
         }
     }
@@ -130,7 +190,16 @@ impl OffsetMap {
             return 0;
         };
         let end = self.pieces.get(next).map_or(len, |after| after.view);
-        if piece.linear && raw < piece.raw_end { piece.view + (raw - piece.raw) } else { end }
+        if raw >= piece.raw_end {
+            return end;
+        }
+        match piece.shape {
+            Shape::Linear => piece.view + (raw - piece.raw),
+            Shape::Unit => end,
+            Shape::Grid(grid) => {
+                end.min(piece.view + (raw - piece.raw).div_ceil(grid.raw) * grid.view)
+            }
+        }
     }
 }
 
@@ -170,5 +239,26 @@ mod tests {
         assert_eq!(view.view_span(RawSpan { start: 6, end: 10 }), ViewSpan { start: 3, end: 7 });
         assert_eq!(view.view_span(RawSpan { start: 1, end: 2 }), ViewSpan { start: 1, end: 2 });
         assert_eq!(view.view_span(RawSpan { start: 3, end: 6 }), ViewSpan { start: 3, end: 3 });
+    }
+
+    #[test]
+    fn a_grid_is_one_piece_of_many_units() {
+        let grid = Grid { view: 3, raw: 4 };
+        let raw = "-YWJjZGVm-Z2g=";
+        let mut view = View::default();
+        view.push_linear(b"-", 0);
+        view.push_grid(b"abc", RawSpan { start: 1, end: 5 }, grid);
+        view.push_grid(b"def", RawSpan { start: 5, end: 9 }, grid);
+        view.push_linear(b"-", 9);
+        view.push_grid(b"gh", RawSpan { start: 10, end: 14 }, grid);
+        assert_eq!(view.map.pieces.len(), 4);
+        let span = |start, end| view.raw_span(ViewSpan { start, end }, raw).unwrap();
+        assert_eq!(span(1, 2), RawSpan { start: 1, end: 5 });
+        assert_eq!(span(3, 5), RawSpan { start: 1, end: 9 });
+        assert_eq!(span(4, 8), RawSpan { start: 5, end: 10 });
+        assert_eq!(span(9, 10), RawSpan { start: 10, end: 14 });
+        assert_eq!(view.view_span(RawSpan { start: 5, end: 9 }), ViewSpan { start: 4, end: 7 });
+        assert_eq!(view.view_span(RawSpan { start: 6, end: 7 }), ViewSpan { start: 4, end: 7 });
+        assert_eq!(view.view_span(RawSpan { start: 10, end: 14 }), ViewSpan { start: 8, end: 10 });
     }
 }

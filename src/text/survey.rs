@@ -2,10 +2,14 @@
 //!
 //! Chat text is mostly plain ASCII, which is its own clean view and, read without case,
 //! its own folded view. The survey finds what breaks that: non-ASCII, control
-//! characters, digits inside words, letters set apart.
+//! characters, digits inside words, letters set apart, escapes and long runs.
+
+use super::decode::is_coded;
+use super::hidden::may_hide;
 
 /// What a text holds that its raw bytes do not show to the rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct Survey {
     /// Not ASCII throughout, or with control characters in it.
     pub odd: bool,
@@ -13,6 +17,8 @@ pub struct Survey {
     pub leet: bool,
     /// Four or more single letters in a row.
     pub spaced: bool,
+    /// There may be other texts in it: encoded, or of characters that show nothing.
+    pub coded: bool,
 }
 
 impl Survey {
@@ -65,6 +71,7 @@ const SPACED: u32 = window(&[LETTER, GAP, LETTER, GAP, LETTER, GAP, LETTER]);
 pub fn survey(text: &str) -> Survey {
     let bytes = text.as_bytes();
     let mut out = Survey { odd: !bytes.is_ascii() || has_control(bytes), ..Survey::default() };
+    out.coded = is_coded(text) || (!text.is_ascii() && may_hide(text));
     if out.odd {
         return out;
     }
@@ -121,7 +128,7 @@ mod tests {
         for text in
             ["", "Hello, world.", "In 2024 we shipped v2 and 3rd tests\n\tthen A B C.", "F-16"]
         {
-            assert!(!survey(text).needs_folded(), "{text:?}");
+            assert_eq!(survey(text), Survey::default(), "{text:?}");
         }
     }
 
@@ -133,5 +140,7 @@ mod tests {
         assert!(survey("pr3v10us").leet);
         assert!(survey("say i g n o r e now").spaced);
         assert!(survey("i.g.n.o").spaced);
+        assert!(survey("a%20b").coded);
+        assert!(survey("a\u{E0041}b").coded);
     }
 }

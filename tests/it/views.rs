@@ -10,6 +10,8 @@ use weir::finding::{Confidence, Finding};
 use weir::patterns::{SourceFile, load};
 use weir::text::{Folder, View, ViewSpan, clean_into};
 
+mod decoded;
+
 const PACK: &str = r#"
 rules:
   - id: injection.override.ignore

@@ -1,0 +1,482 @@
+//! Runs of an alphabet that decode to text: base64 and hexadecimal.
+//!
+//! Runs are found by looking at the last byte that a run of the least length would have,
+//! as string search does, so prose is passed over in steps. A run is decoded from each of
+//! the places where a group may begin, because a path or a name may stand before it, and
+//! counts where most of it is text. Binary data fails that from its first bytes on: a test
+//! on the top bits of groups rejects it before anything is decoded.
+
+use super::{Decoder, Item};
+use crate::event::RawSpan;
+
+/// Shortest run of base64 or hex: ten bytes of text.
+const RUN_MIN: usize = 16;
+/// Shortest list of hexadecimal pairs, in pairs and in characters.
+const PAIRS_MIN: usize = 8;
+const PAIRS_MIN_CHARS: usize = PAIRS_MIN * 3 - 1;
+/// A stretch of text this long is no accident: one in four million by chance.
+const STRETCH_MIN: usize = 16;
+/// A shorter one counts where it is all of its run but for this.
+const WHOLE_BUT: usize = 3;
+/// As much may stand before or behind the text of a run without speaking against it.
+const AROUND_MAX: usize = 32;
+/// Runs up to this are decoded without a test before.
+const SHORT: usize = 1024;
+
+const BASE64: u8 = 1;
+const PAIRS: u8 = 2;
+const HEX: u8 = 4;
+
+const CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let hex = byte.is_ascii_hexdigit();
+        let base64 = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+        let pairs =
+            hex || matches!(byte, b' ' | b',' | b':' | b';' | b'-' | b'x' | b'X' | b'\n' | b'\r');
+        table[at] = ((base64 as u8) * BASE64) | ((pairs as u8) * PAIRS) | ((hex as u8) * HEX);
+        at += 1;
+    }
+    table
+};
+
+const NONE: u8 = 0xFF;
+
+const SEXTETS: [u8; 256] = {
+    let mut table = [NONE; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => NONE,
+        };
+        at += 1;
+    }
+    table
+};
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+/// The next run of at least `least` bytes of the class.
+fn next(bytes: &[u8], from: usize, class: u8, least: usize) -> Option<RawSpan> {
+    let mut start = from;
+    while let Some(window) = bytes.get(start..start + least) {
+        if let Some(at) = window.iter().rposition(|&byte| !is(byte, class)) {
+            start += at + 1;
+        } else {
+            let more = bytes.iter().skip(start + least);
+            let end = start + least + more.take_while(|&&byte| is(byte, class)).count();
+            return Some(RawSpan { start, end });
+        }
+    }
+    None
+}
+
+/// Whether the bytes hold a run that is worth a look.
+pub(super) fn any(bytes: &[u8]) -> bool {
+    next(bytes, 0, BASE64, RUN_MIN).is_some() || next(bytes, 0, PAIRS, PAIRS_MIN_CHARS).is_some()
+}
+
+/// Appends the runs that decode to text.
+pub(super) fn items(text: &str, out: &mut Vec<Item>) {
+    let bytes = text.as_bytes();
+    let mut run = Run::default();
+    let mut from = 0;
+    while let Some(first) = next(bytes, from, BASE64, RUN_MIN) {
+        from = run.wrapped(bytes, first);
+        let before = out.len();
+        run.items(bytes, out);
+        if out.len() == before && run.lines.len() > 1 {
+            // Not one run on several lines, then, but one on each, if that.
+            let mut line = first.start;
+            while let Some(alone) = next(bytes, line, BASE64, RUN_MIN)
+                && alone.start < from
+            {
+                line = alone.end;
+                run.one(bytes, alone);
+                run.items(bytes, out);
+            }
+        }
+    }
+    let mut from = 0;
+    while let Some(found) = next(bytes, from, PAIRS, PAIRS_MIN_CHARS) {
+        from = found.end;
+        pairs(bytes, found, out);
+    }
+}
+
+/// A run, its characters as numbers and where they stand.
+#[derive(Default)]
+struct Run {
+    span: RawSpan,
+    sextets: Vec<u8>,
+    /// First character and its place, line by line.
+    lines: Vec<(usize, usize)>,
+    decoded: Vec<u8>,
+}
+
+impl Run {
+    fn push_line(&mut self, bytes: &[u8], line: RawSpan) {
+        self.lines.push((self.sextets.len(), line.start));
+        let chars = bytes.get(line.start..line.end).unwrap_or_default();
+        self.sextets.extend(chars.iter().map(|&byte| SEXTETS[usize::from(byte)]));
+        self.span.end = line.end;
+    }
+
+    /// Takes one line, and the signs that fill its last group.
+    fn one(&mut self, bytes: &[u8], line: RawSpan) {
+        self.sextets.clear();
+        self.lines.clear();
+        self.span = line;
+        self.push_line(bytes, line);
+        self.span.end = filled(bytes, line.end);
+    }
+
+    /// Takes a line and those below it that go on with it: as long, but for the last.
+    /// Returns where to look on.
+    fn wrapped(&mut self, bytes: &[u8], first: RawSpan) -> usize {
+        self.one(bytes, first);
+        while self.span.end == self.last_end() {
+            let at = match bytes.get(self.span.end..) {
+                Some([b'\n', ..]) => self.span.end + 1,
+                Some([b'\r', b'\n', ..]) => self.span.end + 2,
+                _ => break,
+            };
+            let most = bytes.get(at..bytes.len().min(at + first.len() + 1)).unwrap_or_default();
+            let count = most.iter().take_while(|&&byte| is(byte, BASE64)).count();
+            if count == 0 || count > first.len() {
+                break;
+            }
+            self.push_line(bytes, RawSpan { start: at, end: at + count });
+            self.span.end = filled(bytes, at + count);
+            if count < first.len() {
+                break;
+            }
+        }
+        self.span.end
+    }
+
+    /// Where the last line's characters end.
+    fn last_end(&self) -> usize {
+        self.lines.last().map_or(0, |&(at, raw)| raw + self.sextets.len() - at)
+    }
+
+    /// Where a character stands.
+    fn place(&self, sextet: usize) -> usize {
+        let line = self.lines.partition_point(|&(at, _)| at <= sextet).saturating_sub(1);
+        self.lines.get(line).map_or(0, |&(at, raw)| raw + sextet - at)
+    }
+
+    fn items(&mut self, bytes: &[u8], out: &mut Vec<Item>) {
+        let raw = bytes.get(self.span.start..self.last_end()).unwrap_or_default();
+        if self.lines.len() == 1 {
+            let before = out.len();
+            let mut from = 0;
+            while let Some(digits) = next(raw, from, HEX, RUN_MIN) {
+                from = digits.end;
+                let start = self.span.start + digits.start;
+                self.hex_items(bytes, RawSpan { start, end: self.span.start + digits.end }, out);
+            }
+            // Digits alone are no base64, nor is what has stretches of text in digits.
+            if out.len() > before || raw.iter().all(|&byte| is(byte, HEX)) {
+                return;
+            }
+        }
+        let mut found = Vec::new();
+        let mut read = 0;
+        for shift in 0..4 {
+            if self.decode_base64(shift) {
+                stretches(&self.decoded, |text| found.push((shift, text)));
+                // One decoding is as long as the other, but for a byte or two.
+                read = read.max(self.decoded.len());
+                let text: usize = found.iter().map(|(_, text): &(usize, Stretch)| text.keep).sum();
+                if text * 10 >= read * 9 {
+                    break;
+                }
+            }
+        }
+        let url = raw.iter().any(|byte| matches!(byte, b'-' | b'_'))
+            && !raw.iter().any(|byte| matches!(byte, b'+' | b'/'));
+        for (shift, text) in most_text(found, read) {
+            let first = shift + text.skip / 3 * 4;
+            let last = (shift + (text.skip + text.keep).div_ceil(3) * 4).min(self.sextets.len());
+            let end = if last == self.sextets.len() {
+                self.span.end
+            } else {
+                self.place(last.saturating_sub(1)) + 1
+            };
+            out.push(Item {
+                raw: RawSpan { start: self.place(first), end },
+                run: self.span,
+                decoder: match (text.utf16, url) {
+                    (true, _) => Decoder::Base64Utf16,
+                    (false, true) => Decoder::Base64Url,
+                    (false, false) => Decoder::Base64,
+                },
+                skip: text.skip % 3,
+                keep: text.keep,
+            });
+        }
+    }
+
+    /// Decodes from the given character on, unless that is no text in any likelihood.
+    fn decode_base64(&mut self, shift: usize) -> bool {
+        let groups = self.sextets.get(shift..).unwrap_or_default().chunks(4);
+        if self.sextets.len() > SHORT {
+            let plain = groups.clone().filter(
+                |group| matches!(**group, [a, b, c, _] if a < 32 && b & 8 == 0 && c & 2 == 0),
+            );
+            // Of random bytes, one group in eight looks like ASCII; of text in scripts of
+            // several bytes, few do, so these are told by a sample.
+            if plain.count() * 4 < groups.len() && !self.sample(shift) {
+                return false;
+            }
+        }
+        self.decoded.clear();
+        groups.for_each(|group| push_group(group, &mut self.decoded));
+        true
+    }
+
+    /// Whether pieces from all over the run are text.
+    fn sample(&self, shift: usize) -> bool {
+        let groups = self.sextets.get(shift..).unwrap_or_default();
+        let step = (groups.len() / 4 / 8).max(1) * 4;
+        let mut piece = Vec::with_capacity(96);
+        let mut text = 0;
+        let mut all = 0;
+        for sample in groups.chunks(step).take(8) {
+            piece.clear();
+            sample.chunks(4).take(32).for_each(|group| push_group(group, &mut piece));
+            all += piece.len();
+            text += piece.utf8_chunks().map(|chunk| chunk.valid().len()).sum::<usize>();
+        }
+        text * 4 > all * 3
+    }
+
+    fn hex_items(&mut self, bytes: &[u8], run: RawSpan, out: &mut Vec<Item>) {
+        let digits = bytes.get(run.start..run.end).unwrap_or_default();
+        let mut found = Vec::new();
+        for shift in 0..2 {
+            let pairs = digits.get(shift..).unwrap_or_default().chunks_exact(2);
+            // ASCII has 0 to 7 first; random digits half of the time, text in other scripts
+            // less often.
+            let plain = pairs.clone().filter(|pair| matches!(pair, [b'0'..=b'7', _])).count();
+            if run.len() > SHORT && plain * 8 < pairs.len() * 5 && !is_utf8_hex(pairs.clone()) {
+                continue;
+            }
+            self.decoded.clear();
+            self.decoded.extend(pairs.filter_map(byte_of));
+            stretches(&self.decoded, |text| found.push((shift, text)));
+        }
+        for (shift, text) in most_text(found, run.len() / 2) {
+            let mut start = run.start + shift + text.skip * 2;
+            if start == run.start
+                && let Some(before) = start.checked_sub(2)
+                && matches!(bytes.get(before..start), Some([b'0', b'x' | b'X']))
+            {
+                start = before;
+            }
+            out.push(Item {
+                raw: RawSpan { start, end: run.start + shift + (text.skip + text.keep) * 2 },
+                run: RawSpan { start: run.start.min(start), end: run.end },
+                decoder: if text.utf16 { Decoder::HexUtf16 } else { Decoder::Hex },
+                skip: 0,
+                keep: text.keep,
+            });
+        }
+    }
+}
+
+/// Whether the first bytes of a long run are UTF-8 of several bytes.
+fn is_utf8_hex<'p>(pairs: impl Iterator<Item = &'p [u8]>) -> bool {
+    let head: Vec<u8> = pairs.take(256).filter_map(byte_of).collect();
+    head.utf8_chunks().map(|chunk| chunk.valid().len()).sum::<usize>() * 4 > head.len() * 3
+}
+
+/// The byte of two hexadecimal digits.
+pub(super) fn byte_of(pair: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    match pair {
+        [a, b] => Some((digit(*a)? << 4 | digit(*b)?) as u8),
+        _ => None,
+    }
+}
+
+/// The number of a base64 character.
+pub(super) fn sextet(byte: u8) -> Option<u8> {
+    Some(SEXTETS[usize::from(byte)]).filter(|&sextet| sextet != NONE)
+}
+
+/// Appends the bytes of up to four characters.
+pub(super) fn push_group(group: &[u8], out: &mut Vec<u8>) {
+    match *group {
+        [a, b, c, d] => out.extend([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]),
+        [a, b, c] => out.extend([a << 2 | b >> 4, b << 4 | c >> 2]),
+        [a, b] => out.push(a << 2 | b >> 4),
+        _ => {}
+    }
+}
+
+/// Behind up to two signs that fill the last group.
+fn filled(bytes: &[u8], at: usize) -> usize {
+    at + bytes.iter().skip(at).take(2).take_while(|&&byte| byte == b'=').count()
+}
+
+/// A stretch of text in decoded bytes.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    skip: usize,
+    keep: usize,
+    utf16: bool,
+}
+
+/// Names the stretches of text.
+fn stretches(bytes: &[u8], mut each: impl FnMut(Stretch)) {
+    let zeros = memchr::memchr_iter(0, bytes).count();
+    if zeros * 10 > bytes.len() * 3 || matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
+        return utf16_stretches(bytes, each);
+    }
+    let mut at = 0;
+    let mut start = 0;
+    let mut letters = 0;
+    let mut end_stretch = |start: usize, end: usize, letters: usize| {
+        let keep = end - start;
+        let whole = keep + WHOLE_BUT >= bytes.len() && keep >= PAIRS_MIN;
+        if (keep >= STRETCH_MIN || whole) && letters * 2 >= keep {
+            each(Stretch { skip: start, keep, utf16: false });
+        }
+    };
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_text(c) {
+                letters += usize::from(c == ' ' || c.is_alphanumeric()) * c.len_utf8();
+            } else {
+                end_stretch(start, at, letters);
+                (start, letters) = (at + c.len_utf8(), 0);
+            }
+            at += c.len_utf8();
+        }
+        if !chunk.invalid().is_empty() {
+            end_stretch(start, at, letters);
+            at += chunk.invalid().len();
+            (start, letters) = (at, 0);
+        }
+    }
+    end_stretch(start, at, letters);
+}
+
+/// UTF-16 of either order: the order in which more is text.
+fn utf16_stretches(bytes: &[u8], mut each: impl FnMut(Stretch)) {
+    for big in [false, true] {
+        let units = bytes.chunks_exact(2).map(|pair| unit(pair, big));
+        let mut at = 0;
+        let mut best: Option<Stretch> = None;
+        let mut start = 0;
+        let mut end_stretch = |start: usize, end: usize| {
+            if end - start > best.map_or(STRETCH_MIN, |best| best.keep) {
+                best = Some(Stretch { skip: start, keep: end - start, utf16: true });
+            }
+        };
+        for c in char::decode_utf16(units) {
+            let len = c.as_ref().map_or(2, |c| c.len_utf16() * 2);
+            if !c.is_ok_and(|c| is_text(c) && (c.is_ascii() || c.is_alphanumeric())) {
+                end_stretch(start, at);
+                start = at + len;
+            }
+            at += len;
+        }
+        end_stretch(start, at);
+        if let Some(best) = best
+            && best.keep * 4 >= bytes.len() * 3
+        {
+            return each(best);
+        }
+    }
+}
+
+/// A unit of UTF-16.
+pub(super) fn unit(pair: &[u8], big: bool) -> u16 {
+    match *pair {
+        [a, b] if big => u16::from_be_bytes([a, b]),
+        [a, b] => u16::from_le_bytes([a, b]),
+        _ => 0,
+    }
+}
+
+fn is_text(c: char) -> bool {
+    !c.is_control() || matches!(c, '\t' | '\n' | '\r')
+}
+
+/// Stretches that do not overlap, the longest first taken, where they are most of the run.
+fn most_text(mut found: Vec<(usize, Stretch)>, read: usize) -> Vec<(usize, Stretch)> {
+    found.sort_by_key(|(shift, text)| (std::cmp::Reverse(text.keep), *shift, text.skip));
+    let mut taken: Vec<(usize, Stretch)> = Vec::new();
+    // Almost always one or two; what a hostile run may make of it is bounded.
+    for (shift, text) in found.into_iter().take(256) {
+        let apart = |(_, other): &(usize, Stretch)| {
+            text.skip >= other.skip + other.keep + 3 || other.skip >= text.skip + text.keep + 3
+        };
+        if taken.iter().all(apart) {
+            taken.push((shift, text));
+        }
+    }
+    let text: usize = taken.iter().map(|(_, text)| text.keep).sum();
+    if text * 4 < read * 3 && text + AROUND_MAX < read {
+        taken.clear();
+    }
+    taken.sort_by_key(|(_, text)| text.skip);
+    taken
+}
+
+/// Hexadecimal pairs that stand apart: `69 67 6e`, `0x69, 0x67`, `69:67:6e`.
+fn pairs(bytes: &[u8], within: RawSpan, out: &mut Vec<Item>) {
+    let mut at = within.start;
+    let mut list: Vec<u8> = Vec::new();
+    let mut span = RawSpan { start: at, end: at };
+    while at < within.end {
+        let head = if matches!(bytes.get(at..at + 2), Some([b'0', b'x' | b'X'])) { 2 } else { 0 };
+        let free = at == 0 || !bytes.get(at - 1).is_some_and(u8::is_ascii_alphanumeric);
+        let closed = !bytes.get(at + head + 2).is_some_and(u8::is_ascii_alphanumeric);
+        let byte = bytes.get(at + head..at + head + 2).and_then(byte_of);
+        let Some(byte) = byte.filter(|_| free && closed) else {
+            end_pairs(&list, span, out);
+            list.clear();
+            at += 1;
+            continue;
+        };
+        let gap = at - span.end;
+        if list.is_empty() || gap == 0 || gap > 3 {
+            end_pairs(&list, span, out);
+            list.clear();
+            span.start = at;
+        }
+        list.push(byte);
+        at += head + 2;
+        span.end = at;
+        let signs = bytes.get(at..within.end.min(at + 4)).unwrap_or_default();
+        at += signs.iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
+    }
+    end_pairs(&list, span, out);
+}
+
+fn end_pairs(list: &[u8], span: RawSpan, out: &mut Vec<Item>) {
+    if list.len() < PAIRS_MIN {
+        return;
+    }
+    stretches(list, |text| {
+        // All of it or nothing: a list of numbers has text in it by chance.
+        if text.keep == list.len() {
+            let decoder = if text.utf16 { Decoder::HexUtf16 } else { Decoder::Hex };
+            out.push(Item { raw: span, run: span, decoder, skip: 0, keep: list.len() });
+        }
+    });
+}

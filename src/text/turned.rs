@@ -80,8 +80,9 @@ fn line(text: &str, anchor: RawSpan) -> RawSpan {
 
 fn whole(view: View, line: RawSpan, decoder: Decoder) -> Decoded {
     let span = ViewSpan { start: 0, end: view.bytes().len() };
-    let parts = vec![Part { view: span, run: line, decoder }];
-    Decoded { view, parts, window: line, coded: line }
+    let mut decoded = Decoded { view, parts: Vec::new(), window: line, coded: line };
+    decoded.push_part(Part { view: span, run: line, decoder });
+    decoded
 }
 
 fn letter_by_letter(text: &str, line: RawSpan) -> Decoded {

@@ -10,6 +10,7 @@ use weir::finding::{Confidence, Finding};
 use weir::patterns::{SourceFile, load};
 use weir::text::{Folder, View, ViewSpan, clean_into};
 
+mod bytes;
 mod decoded;
 
 const PACK: &str = r#"

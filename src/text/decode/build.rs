@@ -19,7 +19,7 @@ pub(super) fn window(text: &str, items: &[Item]) -> Decoded {
     let mut at = start;
     let mut behind_percent = false;
     for item in items {
-        let percent = item.decoder == Decoder::Percent;
+        let percent = item.decoder == Some(Decoder::Percent);
         plain(
             &mut out,
             text,
@@ -28,13 +28,20 @@ pub(super) fn window(text: &str, items: &[Item]) -> Decoded {
         );
         let view = out.view.bytes().len();
         match item.decoder {
-            Decoder::Base64 | Decoder::Base64Url => base64(&mut out.view, text, item),
-            Decoder::Base64Utf16 | Decoder::HexUtf16 => utf16(&mut out.view, text, item),
-            Decoder::Hex => hex(&mut out.view, text, item),
-            _ => escape(&mut out.view, text, item),
+            None => {
+                let bytes = text.as_bytes().get(item.raw.start..item.raw.end);
+                out.view.push_linear(bytes.unwrap_or_default(), item.raw.start);
+            }
+            Some(Decoder::Base64 | Decoder::Base64Url) => base64(&mut out.view, text, item),
+            Some(Decoder::Base64Utf16) => utf16(&mut out.view, &base64_bytes(text, item), item),
+            Some(Decoder::HexUtf16) => utf16(&mut out.view, &hex_bytes(text, item), item),
+            Some(Decoder::Hex) => hex(&mut out.view, text, item),
+            Some(decoder) => escape(&mut out.view, text, (item.raw, decoder)),
         }
-        let view = ViewSpan { start: view, end: out.view.bytes().len() };
-        out.push_part(Part { view, run: item.run, decoder: item.decoder });
+        if let Some(decoder) = item.decoder {
+            let view = ViewSpan { start: view, end: out.view.bytes().len() };
+            out.push_part(Part { view, run: item.run, decoder });
+        }
         at = item.raw.end;
         behind_percent = percent;
     }
@@ -71,10 +78,10 @@ fn plain(out: &mut Decoded, text: &str, span: RawSpan, (head, tail): (bool, bool
 
 /// The characters of an escape. Bytes make characters together; a byte that makes none of
 /// UTF-8 is read as Latin-1 where it is written `\xE9`, and as unknown where it is `%E9`.
-fn escape(view: &mut View, text: &str, item: &Item) {
-    let mut at = item.raw.start;
+fn escape(view: &mut View, text: &str, (raw, decoder): (RawSpan, Decoder)) {
+    let mut at = raw.start;
     let mut bytes: Vec<(u8, RawSpan)> = Vec::new();
-    escapes::read(text, item.raw.start, |sign, end| {
+    escapes::read(text, raw.start, |sign, end| {
         let span = RawSpan { start: at, end };
         at = end;
         match sign {
@@ -83,12 +90,12 @@ fn escape(view: &mut View, text: &str, item: &Item) {
             }
             Sign::Byte(byte) => bytes.push((byte, span)),
             Sign::Char(c) => {
-                characters(view, &mut bytes, item.decoder);
+                characters(view, &mut bytes, decoder);
                 view.push_unit(c.encode_utf8(&mut [0; 4]).as_bytes(), span);
             }
         }
     });
-    characters(view, &mut bytes, item.decoder);
+    characters(view, &mut bytes, decoder);
 }
 
 fn characters(view: &mut View, signs: &mut Vec<(u8, RawSpan)>, decoder: Decoder) {
@@ -159,18 +166,22 @@ fn base64(view: &mut View, text: &str, item: &Item) {
 
 /// Digits, with or without anything between the pairs.
 fn hex(view: &mut View, text: &str, item: &Item) {
-    hex_bytes(text, item, |byte, span| {
+    for (byte, span) in hex_bytes(text, item) {
         if byte.is_ascii() {
             view.push_grid(&[byte], span, Grid { view: 1, raw: span.len() });
         } else {
             view.push_unit(&[byte], span);
         }
-    });
+    }
 }
 
+/// A byte and what it was written with.
+type Placed = (u8, RawSpan);
+
 /// The bytes of a hex item; each stands for its pair and what parts it from the next.
-fn hex_bytes(text: &str, item: &Item, mut each: impl FnMut(u8, RawSpan)) {
+fn hex_bytes(text: &str, item: &Item) -> Vec<Placed> {
     let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(item.keep);
     let mut at = item.raw.start;
     while at < item.raw.end {
         let start = at;
@@ -181,24 +192,25 @@ fn hex_bytes(text: &str, item: &Item, mut each: impl FnMut(u8, RawSpan)) {
         at += 2;
         let rest = bytes.get(at..item.raw.end).unwrap_or_default();
         at += rest.iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
-        if let Some(byte) = byte {
-            each(byte, RawSpan { start, end: at.min(item.raw.end) });
-        }
+        let span = RawSpan { start, end: at.min(item.raw.end) };
+        out.extend(byte.map(|byte| (byte, span)));
     }
+    out
 }
 
-fn utf16(view: &mut View, text: &str, item: &Item) {
-    let mut bytes: Vec<(u8, RawSpan)> = Vec::with_capacity(item.keep);
-    if item.decoder == Decoder::Base64Utf16 {
-        let mut group_bytes = Vec::with_capacity(3);
-        groups(text, item, |group, span| {
-            group_bytes.clear();
-            push_group(group, &mut group_bytes);
-            bytes.extend(group_bytes.iter().map(|&byte| (byte, span)));
-        });
-    } else {
-        hex_bytes(text, item, |byte, span| bytes.push((byte, span)));
-    }
+/// The bytes of a base64 item; each stands for its group.
+fn base64_bytes(text: &str, item: &Item) -> Vec<Placed> {
+    let mut out = Vec::with_capacity(item.keep);
+    let mut bytes = Vec::with_capacity(3);
+    groups(text, item, |group, span| {
+        bytes.clear();
+        push_group(group, &mut bytes);
+        out.extend(bytes.iter().map(|&byte| (byte, span)));
+    });
+    out
+}
+
+fn utf16(view: &mut View, bytes: &[Placed], item: &Item) {
     let bytes = bytes.get(item.skip..).unwrap_or_default();
     let bytes = bytes.get(..item.keep).unwrap_or(bytes);
     let pairs = || bytes.as_chunks::<2>().0.iter();

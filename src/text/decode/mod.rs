@@ -175,7 +175,9 @@ struct Item {
     raw: RawSpan,
     /// The run that it belongs to.
     run: RawSpan,
-    decoder: Decoder,
+    /// None for a run that touches an escape: it goes on in it, and is read when that has
+    /// been decoded. Until then it is plain text, all of which belongs to the window.
+    decoder: Option<Decoder>,
     /// Of a run: decoded bytes to leave out, and then to keep.
     skip: usize,
     keep: usize,
@@ -232,10 +234,12 @@ pub fn decode(
     }
 }
 
-/// Whether decoding the text would change it.
+/// Whether something is still encoded in the text. A backslash before a letter alone is no
+/// such thing: it is as likely to be meant.
 #[must_use]
 pub fn decodes(text: &str, within: Option<&[Part]>) -> bool {
-    items(text, within).iter().any(|item| item.decoder != Decoder::Escape)
+    let grave = |decoder: Decoder| decoder != Decoder::Escape;
+    items(text, within).iter().any(|item| item.decoder.is_some_and(grave))
 }
 
 /// All encoded stretches, in order and apart from one another.
@@ -249,7 +253,7 @@ fn items(text: &str, within: Option<&[Part]>) -> Vec<Item> {
         }
         if let Some((decoder, end)) = escapes::at(text, at) {
             let raw = RawSpan { start: at, end };
-            items.push(Item { raw, run: raw, decoder, skip: 0, keep: 0 });
+            items.push(Item { raw, run: raw, decoder: Some(decoder), skip: 0, keep: 0 });
             free = end;
         } else if bytes.get(at) == Some(&b'\\') {
             free = escapes::behind_backslashes(bytes, at);
@@ -259,12 +263,24 @@ fn items(text: &str, within: Option<&[Part]>) -> Vec<Item> {
     runs::items(text, &mut items);
     if items.len() > escapes && escapes > 0 {
         let (signs, runs) = items.split_at(escapes);
-        // A run that touches an escape goes on in it: it is read when that is decoded.
-        let touches = |run: RawSpan| {
+        let touched = |run: RawSpan| {
             let at = signs.partition_point(|sign| sign.raw.end < run.start);
-            signs.get(at).is_some_and(|sign| sign.raw.start <= run.end)
+            signs.get(at).filter(|sign| sign.raw.start <= run.end)
         };
-        let kept: Vec<Item> = runs.iter().filter(|item| !touches(item.run)).copied().collect();
+        let mut kept: Vec<Item> = Vec::with_capacity(runs.len());
+        for item in runs {
+            let Some(sign) = touched(item.run) else {
+                kept.push(*item);
+                continue;
+            };
+            if kept.last().is_none_or(|last| last.run != item.run) {
+                // The letters of an escape may look like the beginning of a run.
+                let start =
+                    if sign.raw.start < item.run.start { sign.raw.end } else { item.run.start };
+                let raw = RawSpan { start: start.max(item.run.start), end: item.run.end };
+                kept.push(Item { raw, decoder: None, ..*item });
+            }
+        }
         items.truncate(escapes);
         items.extend(kept);
     }

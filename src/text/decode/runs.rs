@@ -83,7 +83,20 @@ fn next(bytes: &[u8], from: usize, class: u8, least: usize) -> Option<RawSpan> {
 
 /// Whether the bytes hold a run that is worth a look.
 pub(super) fn any(bytes: &[u8]) -> bool {
-    next(bytes, 0, BASE64, RUN_MIN).is_some() || next(bytes, 0, PAIRS, PAIRS_MIN_CHARS).is_some()
+    next_code(bytes, 0).is_some() || next(bytes, 0, PAIRS, PAIRS_MIN_CHARS).is_some()
+}
+
+/// The next run of base64 or hex that is no name in lower case: text has a capital or a
+/// digit in nearly every group.
+fn next_code(bytes: &[u8], mut from: usize) -> Option<RawSpan> {
+    loop {
+        let run = next(bytes, from, BASE64, RUN_MIN)?;
+        let chars = bytes.get(run.start..run.end)?;
+        if chars.iter().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
+            return Some(run);
+        }
+        from = run.end;
+    }
 }
 
 /// Appends the runs that decode to text.
@@ -91,14 +104,14 @@ pub(super) fn items(text: &str, out: &mut Vec<Item>) {
     let bytes = text.as_bytes();
     let mut run = Run::default();
     let mut from = 0;
-    while let Some(first) = next(bytes, from, BASE64, RUN_MIN) {
+    while let Some(first) = next_code(bytes, from) {
         from = run.wrapped(bytes, first);
         let before = out.len();
         run.items(bytes, out);
         if out.len() == before && run.lines.len() > 1 {
             // Not one run on several lines, then, but one on each, if that.
             let mut line = first.start;
-            while let Some(alone) = next(bytes, line, BASE64, RUN_MIN)
+            while let Some(alone) = next_code(bytes, line)
                 && alone.start < from
             {
                 line = alone.end;
@@ -177,20 +190,40 @@ impl Run {
     }
 
     fn items(&mut self, bytes: &[u8], out: &mut Vec<Item>) {
-        let raw = bytes.get(self.span.start..self.last_end()).unwrap_or_default();
-        if self.lines.len() == 1 {
-            let before = out.len();
-            let mut from = 0;
-            while let Some(digits) = next(raw, from, HEX, RUN_MIN) {
-                from = digits.end;
-                let start = self.span.start + digits.start;
-                self.hex_items(bytes, RawSpan { start, end: self.span.start + digits.end }, out);
-            }
-            // Digits alone are no base64, nor is what has stretches of text in digits.
-            if out.len() > before || raw.iter().all(|&byte| is(byte, HEX)) {
-                return;
+        if self.lines.len() > 1 {
+            return self.base64_items(bytes, out);
+        }
+        let line = RawSpan { start: self.span.start, end: self.last_end() };
+        let chars = bytes.get(line.start..line.end).unwrap_or_default();
+        let before = out.len();
+        let mut from = 0;
+        while let Some(digits) = next(chars, from, HEX, RUN_MIN) {
+            from = digits.end;
+            let start = line.start + digits.start;
+            self.hex_items(bytes, RawSpan { start, end: line.start + digits.end }, out);
+        }
+        if chars.iter().all(|&byte| is(byte, HEX)) {
+            return;
+        }
+        if out.len() == before {
+            return self.base64_items(bytes, out);
+        }
+        // What stands before, between and behind the digits.
+        let mut hex: Vec<RawSpan> = out.iter().skip(before).map(|item| item.raw).collect();
+        hex.push(RawSpan { start: line.end, end: line.end });
+        let mut start = line.start;
+        for digits in hex {
+            let rest = RawSpan { start, end: digits.start.max(start) };
+            start = digits.end;
+            if rest.len() >= RUN_MIN {
+                self.one(bytes, rest);
+                self.base64_items(bytes, out);
             }
         }
+    }
+
+    fn base64_items(&mut self, bytes: &[u8], out: &mut Vec<Item>) {
+        let raw = bytes.get(self.span.start..self.last_end()).unwrap_or_default();
         let mut found = Vec::new();
         let mut read = 0;
         for shift in 0..4 {
@@ -217,11 +250,11 @@ impl Run {
             out.push(Item {
                 raw: RawSpan { start: self.place(first), end },
                 run: self.span,
-                decoder: match (text.utf16, url) {
+                decoder: Some(match (text.utf16, url) {
                     (true, _) => Decoder::Base64Utf16,
                     (false, true) => Decoder::Base64Url,
                     (false, false) => Decoder::Base64,
-                },
+                }),
                 skip: text.skip % 3,
                 keep: text.keep,
             });
@@ -288,7 +321,7 @@ impl Run {
             out.push(Item {
                 raw: RawSpan { start, end: run.start + shift + (text.skip + text.keep) * 2 },
                 run: RawSpan { start: run.start.min(start), end: run.end },
-                decoder: if text.utf16 { Decoder::HexUtf16 } else { Decoder::Hex },
+                decoder: Some(if text.utf16 { Decoder::HexUtf16 } else { Decoder::Hex }),
                 skip: 0,
                 keep: text.keep,
             });
@@ -475,7 +508,7 @@ fn end_pairs(list: &[u8], span: RawSpan, out: &mut Vec<Item>) {
     stretches(list, |text| {
         // All of it or nothing: a list of numbers has text in it by chance.
         if text.keep == list.len() {
-            let decoder = if text.utf16 { Decoder::HexUtf16 } else { Decoder::Hex };
+            let decoder = Some(if text.utf16 { Decoder::HexUtf16 } else { Decoder::Hex });
             out.push(Item { raw: span, run: span, decoder, skip: 0, keep: list.len() });
         }
     });

@@ -90,7 +90,7 @@ enum Command {
     /// How well the rules decide on labelled texts: recall, false alarms, by source and kind.
     ///
     /// Examples:
-    ///   weir eval labelled/ --carrier InjecAgent=tool_result
+    ///   weir eval labelled/ --carrier retrieved-pages=retrieved
     ///   weir eval injection.jsonl --transform evasions --output markdown
     #[command(verbatim_doc_comment)]
     Eval(eval::EvalArgs),

@@ -80,9 +80,9 @@ fn line(text: &str, anchor: RawSpan) -> RawSpan {
 
 fn whole(view: View, line: RawSpan, decoder: Decoder) -> Decoded {
     let span = ViewSpan { start: 0, end: view.bytes().len() };
-    let mut decoded = Decoded { view, parts: Vec::new(), window: line, coded: line };
-    decoded.push_part(Part { view: span, run: line, decoder });
-    decoded
+    let mut whole_line = Decoded { view, parts: Vec::new(), window: line, coded: line };
+    whole_line.push_part(Part { view: span, run: line, decoder });
+    whole_line
 }
 
 fn letter_by_letter(text: &str, line: RawSpan) -> Decoded {

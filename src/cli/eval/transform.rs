@@ -165,28 +165,24 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Each written by itself, one behind the other.
-fn written<T>(all: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
-    let mut out = String::new();
-    for one in all {
-        write(&mut out, one);
-    }
-    out
+fn written(all: impl Iterator<Item = String>) -> String {
+    all.collect::<Vec<_>>().concat()
 }
 
 fn hex(text: &str) -> String {
-    written(text.bytes(), |out, byte| out.push_str(&format!("{byte:02x}")))
+    written(text.bytes().map(|byte| format!("{byte:02x}")))
 }
 
 fn percent(text: &str) -> String {
-    written(text.bytes(), |out, byte| out.push_str(&format!("%{byte:02X}")))
+    written(text.bytes().map(|byte| format!("%{byte:02X}")))
 }
 
 fn entities(text: &str) -> String {
-    written(text.chars(), |out, c| out.push_str(&format!("&#{};", u32::from(c))))
+    written(text.chars().map(|c| format!("&#{};", u32::from(c))))
 }
 
 fn escapes(text: &str) -> String {
-    written(text.encode_utf16(), |out, unit| out.push_str(&format!("\\u{unit:04x}")))
+    written(text.encode_utf16().map(|unit| format!("\\u{unit:04x}")))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
-use super::Match;
+use super::{Match, Spec};
 
 /// So few possible starts are tried one by one, each search stopping at the first byte that does
 /// not fit. It is also how often a byte may be searched again.
@@ -51,6 +51,8 @@ pub struct Candidate {
 pub(super) struct Expression {
     regex: meta::Regex,
     group: usize,
+    /// Whether a match may begin where the last one's group ended.
+    shares_edges: bool,
     /// No match is longer; `None` for an expression without bound.
     longest: Option<usize>,
     /// Searched for in every text, without a candidate.
@@ -58,13 +60,15 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    pub(super) fn compile(hir: &Hir, group: usize) -> Result<Self, String> {
+    pub(super) fn compile(hir: &Hir, spec: &Spec) -> Result<Self, String> {
+        let group = spec.group;
         let regex = super::exact(hir, group > 0)?;
         if group >= regex.captures_len() && group > 0 {
             let groups = hir.properties().explicit_captures_len();
             return Err(format!("group {group} is named, and the expression has {groups}"));
         }
-        Ok(Self { regex, group, longest: hir.properties().maximum_len(), everywhere: false })
+        let longest = hir.properties().maximum_len();
+        Ok(Self { regex, group, shares_edges: spec.words, longest, everywhere: false })
     }
 }
 
@@ -137,6 +141,10 @@ struct Search<'s> {
 impl Search<'_> {
     /// What `find_iter` does, empty matches included.
     fn everywhere(mut self) {
+        if self.expression.shares_edges {
+            self.window(0, self.haystack.len(), 0);
+            return;
+        }
         let mut searcher = Searcher::new(Input::new(self.haystack));
         loop {
             let found =
@@ -189,9 +197,8 @@ impl Search<'_> {
             if found.start() > last_start {
                 break;
             }
-            self.report(found.start(), found.end());
             // A gated expression matches no empty text, so this moves on.
-            from = found.end();
+            from = self.report(found.start(), found.end());
             free = from;
         }
         free
@@ -208,8 +215,7 @@ impl Search<'_> {
                     .anchored(Anchored::Yes);
                 start += 1;
                 if let Some(found) = self.expression.regex.search_with(self.cache, &input) {
-                    self.report(found.start(), found.end());
-                    free = found.end();
+                    free = self.report(found.start(), found.end());
                     start = free;
                 }
                 next = start;
@@ -218,8 +224,8 @@ impl Search<'_> {
         free
     }
 
-    /// Writes down a match with its group.
-    fn report(&mut self, start: usize, end: usize) {
+    /// Writes down a match with its group; returns where the next may begin.
+    fn report(&mut self, start: usize, end: usize) -> usize {
         let group = self.expression.group;
         let (mut group_start, mut group_end) = (start, end);
         if group > 0 {
@@ -232,5 +238,6 @@ impl Search<'_> {
             }
         }
         self.out.push(Match { spec: self.spec, start, end, group_start, group_end });
+        if self.expression.shares_edges { group_end.max(start + 1) } else { end }
     }
 }

@@ -35,7 +35,8 @@ pub struct Spec {
     /// The capture group to report; 0 is the whole match.
     pub group: usize,
     /// Whether the expression is made of words in any case, as a phrase is. It is then looked for
-    /// by its rarest words; what it matches is the same.
+    /// by its rarest words, and a match may begin where the one before it has its group's end: an
+    /// underscore that ends one finding may begin the next.
     pub words: bool,
 }
 
@@ -117,7 +118,7 @@ impl Engine {
         for (at, spec) in specs.iter().enumerate() {
             let error = |reason: String| CompileError { spec: Some(at), reason };
             let hir = parse(&spec.regex).map_err(error)?;
-            expressions.push(Expression::compile(&hir, spec.group).map_err(error)?);
+            expressions.push(Expression::compile(&hir, spec).map_err(error)?);
             hirs.push(hir);
         }
         let all: Vec<Wanted<'_>> =

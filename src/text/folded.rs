@@ -17,6 +17,9 @@ use crate::event::RawSpan;
 /// As many single letters in a row are read as one word.
 const JOINED_MIN: usize = 4;
 
+/// How far a shorter row may stand from such a one, in characters.
+const BESIDE_MAX: usize = 4;
+
 /// Digits that may stand in a row before the letter that makes them letters.
 const LEET_AHEAD: usize = 3;
 
@@ -115,33 +118,68 @@ impl Folder {
         }
     }
 
+    /// Joins rows of single letters to words. Where signs set the letters apart, spaces set the
+    /// words apart ("i.g.n.o.r.e a.l.l"); where spaces do, wider ones ("i g n o r e   a l l").
     fn join_letters(&mut self) {
-        let cells = &mut self.cells;
-        let word = |cells: &[Cell], at: usize| cells.get(at).is_some_and(|cell| is_word(cell.c));
+        let mut rows: Vec<Row> = Vec::new();
         let mut at = 0;
-        while at < cells.len() {
-            let single = is_letter(cells[at].c) && (at == 0 || !word(cells, at - 1));
-            if !single {
-                at += 1;
+        while let Some(row) = self.next_row(at) {
+            at = row.last + 1;
+            rows.push(row);
+        }
+        for (at, row) in rows.iter().enumerate() {
+            // A short word beside a long row is one of a text that is set apart throughout.
+            let beside = |other: Option<&Row>| {
+                other.is_some_and(|other| {
+                    other.letters >= JOINED_MIN
+                        && (other.first.saturating_sub(row.last) <= BESIDE_MAX)
+                        && (row.first.saturating_sub(other.last) <= BESIDE_MAX)
+                })
+            };
+            let before = at.checked_sub(1).and_then(|at| rows.get(at));
+            if row.letters < JOINED_MIN && !(beside(before) || beside(rows.get(at + 1))) {
                 continue;
             }
-            let mut letters = 1;
-            let mut last = at;
-            while cells.get(last + 1).is_some_and(|cell| is_gap(cell.c))
-                && cells.get(last + 2).is_some_and(|cell| is_letter(cell.c))
-                && !word(cells, last + 3)
-            {
-                letters += 1;
-                last += 2;
+            for gap in (row.first + 1..row.last).step_by(2) {
+                let keeps = row.by_signs && self.cells[gap].c.is_whitespace();
+                self.cells[gap].dropped = !keeps;
             }
-            if letters >= JOINED_MIN {
-                for gap in (at + 1..last).step_by(2) {
-                    cells[gap].dropped = true;
-                }
-            }
-            at = last + 1;
         }
     }
+
+    /// The next two or more single letters in a row, from a place on.
+    fn next_row(&self, from: usize) -> Option<Row> {
+        let cells = &self.cells;
+        let word = |at: usize| cells.get(at).is_some_and(|cell| is_word(cell.c));
+        let mut at = from;
+        while at < cells.len() {
+            let single = is_letter(cells[at].c) && (at == 0 || !word(at - 1));
+            let mut row = Row { first: at, last: at, letters: 1, by_signs: false };
+            while single
+                && cells.get(row.last + 1).is_some_and(|cell| is_gap(cell.c))
+                && cells.get(row.last + 2).is_some_and(|cell| is_letter(cell.c))
+                && !word(row.last + 3)
+            {
+                row.by_signs |= !cells[row.last + 1].c.is_whitespace();
+                row.letters += 1;
+                row.last += 2;
+            }
+            if row.letters > 1 {
+                return Some(row);
+            }
+            at = row.last + 1;
+        }
+        None
+    }
+}
+
+/// Single letters with one gap between each two.
+struct Row {
+    first: usize,
+    last: usize,
+    letters: usize,
+    /// Whether signs stand between letters, and not spaces alone.
+    by_signs: bool,
 }
 
 /// Folds a word of a phrase as the view folds a text, but for digits, which phrases match as classes.
@@ -274,8 +312,12 @@ mod tests {
             ("ig\u{200B}no\u{AD}re", "ignore"),
             ("1gn0r3 4ll", "1gn0re all"),
             ("p@$$w0rd", "passw0rd"),
-            ("i g n o r e   a l l  rules", "ignore   a l l  rules"),
-            ("i.g-n_o*r e", "ignore"),
+            ("i g n o r e   a l l  rules", "ignore   all  rules"),
+            ("i.g-n_o*r.e", "ignore"),
+            ("i.g.n.o.r.e a.l.l p.r.i.o.r", "ignore all prior"),
+            ("i g n o r e   a l l   r u l e s", "ignore   all   rules"),
+            ("i-g-n-o-r-e a-n-y", "ignore any"),
+            ("plan a b, or c", "plan a b, or c"),
             ("in 2024, 15 of 33", "in 2024, 15 of 33"),
             ("Straße", "strasse"),
             ("“quoted” — dash", "\"quoted\" - dash"),

@@ -24,13 +24,13 @@ fn specs(regexes: &[&str]) -> Vec<Spec> {
 }
 
 /// The definition: `regex` over the whole text, spec by spec.
-struct Definition(Vec<(regex::bytes::Regex, usize)>);
+struct Definition(Vec<(regex::bytes::Regex, usize, bool)>);
 
 impl Definition {
     fn of(specs: &[Spec]) -> Self {
         let compile =
             |regex| regex::bytes::RegexBuilder::new(regex).unicode(false).build().unwrap();
-        Self(specs.iter().map(|spec| (compile(&spec.regex), spec.group)).collect())
+        Self(specs.iter().map(|spec| (compile(&spec.regex), spec.group, spec.words)).collect())
     }
 
     fn matches(&self, haystack: &[u8]) -> Vec<Match> {
@@ -38,14 +38,28 @@ impl Definition {
     }
 
     fn matches_of(&self, spec: u32, haystack: &[u8]) -> Vec<Match> {
-        let (regex, group) = &self.0[spec as usize];
-        let found = regex.captures_iter(haystack).map(|captures| {
+        let (regex, group, words) = &self.0[spec as usize];
+        let found = |captures: &regex::bytes::Captures<'_>| {
             let whole = captures.get(0).unwrap();
             let group = captures.get(*group).unwrap_or(whole);
             let (start, end) = (whole.start(), whole.end());
             Match { spec, start, end, group_start: group.start(), group_end: group.end() }
-        });
-        found.collect()
+        };
+        if !words {
+            return regex.captures_iter(haystack).map(|captures| found(&captures)).collect();
+        }
+        // Of words, what stands beside one finding may stand beside the next as well.
+        let mut all = Vec::new();
+        let mut from = 0;
+        while let Some(captures) = regex.captures_at(haystack, from) {
+            let one = found(&captures);
+            from = one.group_end.max(one.start + 1);
+            all.push(one);
+            if from > haystack.len() {
+                break;
+            }
+        }
+        all
     }
 }
 
@@ -72,6 +86,15 @@ fn same(engine: &Engine, specs: &[Spec], haystack: &[u8], expected: &[Match]) {
         specs.iter().map(|spec| &spec.regex).collect::<Vec<_>>(),
         haystack.escape_ascii().to_string()
     );
+}
+
+#[test]
+fn words_share_what_stands_between_them() {
+    let regex = r"(?:\b|_)(ab)(?:\b|_)".to_owned();
+    let specs = [Spec { regex, max_len: 4, group: 1, words: true }];
+    let found = agree(&specs, b"ab_ab_ab");
+    let groups: Vec<_> = found.iter().map(|one| one.group_start).collect();
+    assert_eq!(groups, [0, 3, 6]);
 }
 
 #[test]

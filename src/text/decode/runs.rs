@@ -473,7 +473,7 @@ fn most_text(mut found: Vec<(usize, Stretch)>, read: usize) -> Vec<(usize, Stret
 /// Hexadecimal pairs that stand apart: `69 67 6e`, `0x69, 0x67`, `69:67:6e`.
 fn pairs(bytes: &[u8], within: RawSpan, out: &mut Vec<Item>) {
     let mut at = within.start;
-    let mut list: Vec<u8> = Vec::new();
+    let mut list: Vec<(u8, RawSpan)> = Vec::new();
     let mut span = RawSpan { start: at, end: at };
     while at < within.end {
         let head = if matches!(bytes.get(at..at + 2), Some([b'0', b'x' | b'X'])) { 2 } else { 0 };
@@ -481,35 +481,55 @@ fn pairs(bytes: &[u8], within: RawSpan, out: &mut Vec<Item>) {
         let closed = !bytes.get(at + head + 2).is_some_and(u8::is_ascii_alphanumeric);
         let byte = bytes.get(at + head..at + head + 2).and_then(byte_of);
         let Some(byte) = byte.filter(|_| free && closed) else {
-            end_pairs(&list, span, out);
+            end_pairs(&list, out);
             list.clear();
             at += 1;
             continue;
         };
         let gap = at - span.end;
         if list.is_empty() || gap == 0 || gap > 3 {
-            end_pairs(&list, span, out);
+            end_pairs(&list, out);
             list.clear();
-            span.start = at;
         }
-        list.push(byte);
-        at += head + 2;
-        span.end = at;
+        span = RawSpan { start: at, end: at + head + 2 };
+        list.push((byte, span));
+        at = span.end;
         let signs = bytes.get(at..within.end.min(at + 4)).unwrap_or_default();
         at += signs.iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
     }
-    end_pairs(&list, span, out);
+    end_pairs(&list, out);
 }
 
-fn end_pairs(list: &[u8], span: RawSpan, out: &mut Vec<Item>) {
-    if list.len() < PAIRS_MIN {
+/// Pairs at either end of a list that may be words beside it, such as `be` and `aa`.
+const BESIDE_MAX: usize = 4;
+
+fn end_pairs(list: &[(u8, RawSpan)], out: &mut Vec<Item>) {
+    if push_pairs(list, out) {
         return;
     }
-    stretches(list, |text| {
+    let other = |(byte, _): &&(u8, RawSpan)| !matches!(byte, b'\t'..=b'\r' | b' '..=b'~');
+    let head = list.iter().take(BESIDE_MAX).take_while(other).count();
+    let tail = list.iter().rev().take(BESIDE_MAX).take_while(other).count();
+    if head + tail > 0 {
+        push_pairs(list.get(head..list.len().saturating_sub(tail)).unwrap_or_default(), out);
+    }
+}
+
+/// Takes a list of pairs that is text throughout.
+fn push_pairs(list: &[(u8, RawSpan)], out: &mut Vec<Item>) -> bool {
+    let (Some((_, from)), Some((_, to))) = (list.first(), list.last()) else { return false };
+    if list.len() < PAIRS_MIN {
+        return false;
+    }
+    let span = RawSpan { start: from.start, end: to.end };
+    let bytes: Vec<u8> = list.iter().map(|(byte, _)| *byte).collect();
+    let before = out.len();
+    stretches(&bytes, |text| {
         // All of it or nothing: a list of numbers has text in it by chance.
         if text.keep == list.len() {
             let decoder = Some(if text.utf16 { Decoder::HexUtf16 } else { Decoder::Hex });
             out.push(Item { raw: span, run: span, decoder, skip: 0, keep: list.len() });
         }
     });
+    out.len() > before
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 
 use crate::audit::Signer;
 use crate::clock;
@@ -16,7 +17,36 @@ use crate::policy::Policy;
 use crate::redact::Key32;
 use crate::wire::alert::Format;
 
+use super::config::{ConfigArgs, load};
 use super::failure::Failure;
+
+/// The configuration, and rules and policy in place of those that it names.
+#[derive(Args)]
+pub(super) struct RuleArgs {
+    /// Rules instead of those that are compiled in: a folder or a file; may be given more than once
+    #[arg(long, value_name = "DIR")]
+    patterns: Vec<String>,
+
+    /// Policy file instead of the shipped policy
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl RuleArgs {
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        let mut config = load(&self.config)?.config;
+        if !self.patterns.is_empty() {
+            config.patterns.clone_from(&self.patterns);
+        }
+        if let Some(policy) = &self.policy {
+            config.policy = Some(policy.clone());
+        }
+        Ok(config)
+    }
+}
 
 /// Compiles the pack and reads the policy that a configuration names. `partitions` is that of
 /// the events topic, or 0 where agents are not spread.

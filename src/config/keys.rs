@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::text::decode::sextet;
+
 /// 32 secret bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
@@ -46,14 +48,7 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(32);
     let (mut bits, mut held) = (0_u32, 0_u32);
     for byte in text.trim_end_matches('=').bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
+        let six = sextet(byte)?;
         bits = bits << 6 | u32::from(six);
         held += 6;
         if held >= 8 {

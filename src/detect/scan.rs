@@ -366,7 +366,7 @@ impl Pass<'_, '_, '_> {
         };
         let held = reader.read(anchors);
         self.memory.found.extend(held.found);
-        if bit(field.carrier) != bit(Carrier::System) {
+        if field.carrier != Carrier::System {
             self.memory.payloads.extend(held.payloads);
         }
         self.memory.met.extend(held.met);

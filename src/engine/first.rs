@@ -139,7 +139,6 @@ pub(super) struct Keywords<A> {
 }
 
 /// Literals, each once, with those who wait for it.
-#[derive(Default)]
 struct Words {
     words: Vec<Vec<u8>>,
     sources: Vec<Vec<Source>>,
@@ -178,16 +177,27 @@ impl Words {
         out: &mut Vec<Candidate>,
     ) -> Result<(), Overflow> {
         for source in self.sources.get(word).into_iter().flatten() {
-            if !wanted(source.spec) {
-                continue;
-            }
-            if out.len() == limit {
-                return Err(Overflow);
-            }
-            out.extend(source.candidate(end));
+            offer(*source, end, wanted, limit, out)?;
         }
         Ok(())
     }
+}
+
+/// Appends the candidate of a piece that ends there, if its spec is wanted and there is room.
+fn offer(
+    source: Source,
+    end: usize,
+    wanted: &dyn Fn(u32) -> bool,
+    limit: usize,
+    out: &mut Vec<Candidate>,
+) -> Result<(), Overflow> {
+    if wanted(source.spec) {
+        if out.len() == limit {
+            return Err(Overflow);
+        }
+        out.extend(source.candidate(end));
+    }
+    Ok(())
 }
 
 #[cfg(feature = "vectorscan")]
@@ -199,19 +209,19 @@ mod vectorscan {
     use vectorscan_rs::{BlockDatabase, BlockScanner, Error, Flag, Pattern, Scan};
 
     use super::super::superset::{Digits, pieces, rare_keywords};
-    use super::{Candidate, Keywords, Overflow, Source, Wanted, Words, skeleton_into};
+    use super::{Candidate, Keywords, Overflow, Source, Wanted, Words, offer, skeleton_into};
 
     /// Four databases: words, pieces of expressions made of words that are all common, pieces of
     /// shapes, and those of shapes that hold a row of digits. A view that is read for words alone
     /// costs nothing of the last two.
     pub(in crate::engine) struct Automata {
         words: Option<Keywords<BlockDatabase>>,
-        runs: Option<Pieces>,
-        shapes: Option<Pieces>,
-        numbers: Option<Pieces>,
+        pieces: Vec<Pieces>,
     }
 
     struct Pieces {
+        /// Whether each holds a row of digits: a text without one need not be searched.
+        digits: bool,
         database: BlockDatabase,
         texts: Vec<String>,
         sources: Vec<Source>,
@@ -219,9 +229,7 @@ mod vectorscan {
 
     pub(in crate::engine) struct Scans<'a> {
         words: Option<(&'a Words, Block<'a>)>,
-        runs: Option<(&'a [Source], Block<'a>)>,
-        shapes: Option<(&'a [Source], Block<'a>)>,
-        numbers: Option<(&'a [Source], Block<'a>)>,
+        pieces: Vec<(&'a Pieces, Block<'a>)>,
         skeleton: Vec<u8>,
     }
 
@@ -258,17 +266,18 @@ mod vectorscan {
             }
             Ok(Self {
                 words: words_database(words)?,
-                runs: Pieces::compile(runs)?,
-                shapes: Pieces::compile(shapes)?,
-                numbers: Pieces::compile(numbers)?,
+                pieces: [(runs, false), (shapes, false), (numbers, true)]
+                    .into_iter()
+                    .filter_map(|(all, digits)| Pieces::compile(all, digits).transpose())
+                    .collect::<Result<_, _>>()?,
             })
         }
 
         pub(in crate::engine) fn sources(&self) -> Vec<(String, Source)> {
             let words = self.words.iter().flat_map(|words| words.words.shown());
-            let pieces = [&self.runs, &self.shapes, &self.numbers].into_iter().flatten().flat_map(
-                |pieces| pieces.texts.iter().cloned().zip(pieces.sources.iter().copied()),
-            );
+            let pieces = self.pieces.iter().flat_map(|pieces| {
+                pieces.texts.iter().cloned().zip(pieces.sources.iter().copied())
+            });
             words.chain(pieces).collect()
         }
 
@@ -278,9 +287,11 @@ mod vectorscan {
                     .words
                     .as_ref()
                     .map(|words| (&words.words, words.automaton.create_scanner().ok())),
-                runs: self.runs.as_ref().map(Pieces::scanner),
-                shapes: self.shapes.as_ref().map(Pieces::scanner),
-                numbers: self.numbers.as_ref().map(Pieces::scanner),
+                pieces: self
+                    .pieces
+                    .iter()
+                    .map(|pieces| (pieces, pieces.database.create_scanner().ok()))
+                    .collect(),
                 skeleton: Vec::new(),
             }
         }
@@ -303,7 +314,7 @@ mod vectorscan {
     }
 
     impl Pieces {
-        fn compile(mut all: Vec<(String, Source)>) -> Result<Option<Self>, String> {
+        fn compile(mut all: Vec<(String, Source)>, digits: bool) -> Result<Option<Self>, String> {
             while !all.is_empty() {
                 let pattern = |(id, (text, _)): (u32, &(String, Source))| {
                     Pattern::new(text.clone().into_bytes(), Flag::empty(), Some(id))
@@ -311,7 +322,7 @@ mod vectorscan {
                 match BlockDatabase::new((0..).zip(&all).map(pattern).collect()) {
                     Ok(database) => {
                         let (texts, sources) = all.into_iter().unzip();
-                        return Ok(Some(Self { database, texts, sources }));
+                        return Ok(Some(Self { digits, database, texts, sources }));
                     }
                     Err(Error::HyperscanCompile(reason, index)) => {
                         let refused = usize::try_from(index).ok().and_then(|index| all.get(index));
@@ -324,10 +335,6 @@ mod vectorscan {
                 }
             }
             Ok(None)
-        }
-
-        fn scanner(&self) -> (&[Source], Block<'_>) {
-            (&self.sources, self.database.create_scanner().ok())
         }
     }
 
@@ -351,28 +358,15 @@ mod vectorscan {
                     words.found(word, end, wanted, limit, out)
                 })?;
             }
-            for (sources, block, digits) in [
-                self.runs.as_mut().map(|(sources, block)| (*sources, block, false)),
-                self.shapes.as_mut().map(|(sources, block)| (*sources, block, false)),
-                self.numbers.as_mut().map(|(sources, block)| (*sources, block, true)),
-            ]
-            .into_iter()
-            .flatten()
-            {
+            for (Pieces { sources, digits, .. }, block) in &mut self.pieces {
                 if !sources.iter().any(|source| wanted(source.spec))
-                    || (digits && !Digits::in_text(haystack))
+                    || (*digits && !Digits::in_text(haystack))
                 {
                     continue;
                 }
                 block_scan(block, haystack, &mut |piece, end| {
                     let source = sources.get(piece).ok_or(Overflow)?;
-                    if wanted(source.spec) {
-                        if out.len() == limit {
-                            return Err(Overflow);
-                        }
-                        out.extend(source.candidate(end));
-                    }
-                    Ok(())
+                    offer(*source, end, wanted, limit, out)
                 })?;
             }
             Ok(())

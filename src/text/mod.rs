@@ -29,6 +29,7 @@ pub use hidden::{Hidden, hidden, may_hide};
 pub use map::{OffsetMap, View, ViewSpan, whole_chars};
 pub use survey::{Survey, survey};
 pub use turned::Turn;
+pub(crate) use turned::rot13;
 
 /// Removed runs longer than this many characters are not bridged: their last character
 /// stays in the view, where no rule matches it.

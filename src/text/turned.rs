@@ -59,7 +59,7 @@ impl Turn {
     }
 }
 
-fn rot13(byte: u8) -> u8 {
+pub(crate) fn rot13(byte: u8) -> u8 {
     match byte {
         b'a'..=b'm' | b'A'..=b'M' => byte + 13,
         b'n'..=b'z' | b'N'..=b'Z' => byte - 13,

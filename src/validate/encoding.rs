@@ -3,6 +3,8 @@
 //! Small and bounded on purpose: tokens are at most a few kilobytes, so clarity goes
 //! before speed, and nothing here is fit for streams.
 
+use crate::text::decode::sextet;
+
 /// CRC-32 as of IEEE 802.3 (reflected, polynomial 0x04C11DB7), as zlib computes it.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |mut crc, &byte| {
@@ -38,7 +40,7 @@ fn in_base<const N: usize>(alphabet: &[u8], mut value: u32) -> [u8; N] {
 }
 
 /// Bytes in lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn hex(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()
@@ -49,7 +51,7 @@ pub(super) fn hex(bytes: &[u8]) -> Vec<u8> {
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// RFC 4648 section 4, without padding.
-pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let word = group
@@ -69,14 +71,7 @@ pub(super) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut word = 0_u32;
     let mut count = 0_usize;
     for &byte in text {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => break,
-        };
+        let Some(value) = sextet(byte) else { break };
         word = word << 6 | u32::from(value);
         count += 1;
         if count.is_multiple_of(4) {

@@ -34,6 +34,8 @@ mod random;
 mod tokens;
 mod vat;
 
+pub(crate) use encoding::{base64, hex};
+
 /// What a validator says of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {

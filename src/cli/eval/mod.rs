@@ -21,10 +21,9 @@ use crate::finding::{Action, Confidence, Finding};
 use crate::inspect::Decision;
 
 use super::Done;
-use super::config::{ConfigArgs, load};
 use super::failure::Failure;
 use super::out::{Out, note};
-use super::pack;
+use super::pack::{self, RuleArgs};
 use super::scan::Judge;
 
 use rows::{Row, Task, Truth};
@@ -66,16 +65,8 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "N", default_value_t = 10)]
     worst: usize,
 
-    /// Rules instead of those that are compiled in: a folder or a file; may be given more than once
-    #[arg(long, value_name = "DIR")]
-    patterns: Vec<String>,
-
-    /// Policy file instead of the shipped policy
-    #[arg(long, value_name = "FILE")]
-    policy: Option<String>,
-
     #[command(flatten)]
-    config: ConfigArgs,
+    rules: RuleArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -112,13 +103,7 @@ struct Case<'r> {
 }
 
 pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
-    let mut config = load(&args.config)?.config;
-    if !args.patterns.is_empty() {
-        config.patterns.clone_from(&args.patterns);
-    }
-    if let Some(policy) = &args.policy {
-        config.policy = Some(policy.clone());
-    }
+    let config = args.rules.config()?;
     let read = rows::read(&args.paths)?;
     let pack = pack::build(&config, config.engine, 0)?;
     let mut judge = Judge::new(&pack);

@@ -1,5 +1,8 @@
 //! What an attacker, or a writer about attacks, does to the same words.
 
+use crate::text::rot13;
+use crate::validate::{base64, hex};
+
 /// One change of a text.
 pub(super) struct Transform {
     pub(super) name: &'static str,
@@ -27,13 +30,16 @@ pub(super) const EVASIONS: &[Transform] = &[
     Transform { name: "mathematical bold", apply: |text| mapped(text, bold) },
     Transform { name: "double spaces", apply: |text| text.replace(' ', "  ") },
     Transform { name: "line breaks", apply: |text| text.replace(' ', "\n") },
-    Transform { name: "base64", apply: |text| base64(text.as_bytes()) },
-    Transform { name: "hex", apply: hex },
+    Transform { name: "base64", apply: padded_base64 },
+    Transform { name: "hex", apply: |text| ascii(&hex(text.as_bytes())) },
     Transform { name: "percent", apply: percent },
     Transform { name: "HTML entities", apply: entities },
     Transform { name: "unicode escapes", apply: escapes },
     Transform { name: "tag characters", apply: |text| mapped(text, tag) },
-    Transform { name: "rot13", apply: |text| mapped(text, rot13) },
+    Transform {
+        name: "rot13",
+        apply: |text| mapped(text, |c| u8::try_from(c).map_or(c, |byte| char::from(rot13(byte)))),
+    },
     Transform { name: "reversed", apply: |text| text.chars().rev().collect() },
 ];
 
@@ -135,42 +141,26 @@ fn tag(c: char) -> char {
     if c == ' ' || c.is_ascii_graphic() { shifted(c, 0xe0020, ' ') } else { c }
 }
 
-fn rot13(c: char) -> char {
-    match c {
-        'a'..='z' => char::from((c as u8 - b'a' + 13) % 26 + b'a'),
-        'A'..='Z' => char::from((c as u8 - b'A' + 13) % 26 + b'A'),
-        _ => c,
-    }
-}
-
 fn accented(text: &str) -> String {
     text.chars().flat_map(|c| [Some(c), c.is_alphabetic().then_some('\u{301}')]).flatten().collect()
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for group in bytes.chunks(3) {
-        let at = |at: usize| u32::from(group.get(at).copied().unwrap_or_default());
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for place in 0..4 {
-            if place <= group.len() {
-                out.push(char::from(DIGITS[(bits >> (18 - 6 * place) & 63) as usize]));
-            } else {
-                out.push('=');
-            }
-        }
+/// With the padding that most encoders write.
+fn padded_base64(text: &str) -> String {
+    let mut out = ascii(&base64(text.as_bytes()));
+    while !out.len().is_multiple_of(4) {
+        out.push('=');
     }
     out
+}
+
+fn ascii(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// Each written by itself, one behind the other.
 fn written(all: impl Iterator<Item = String>) -> String {
     all.collect::<Vec<_>>().concat()
-}
-
-fn hex(text: &str) -> String {
-    written(text.bytes().map(|byte| format!("{byte:02x}")))
 }
 
 fn percent(text: &str) -> String {

@@ -18,10 +18,9 @@ use crate::detect::EngineKind;
 use crate::finding::{Confidence, Severity};
 
 use super::Done;
-use super::config::{ConfigArgs, load};
 use super::failure::Failure;
 use super::out::Out;
-use super::pack;
+use super::pack::{self, RuleArgs};
 
 use input::Input;
 pub(super) use texts::Judge;
@@ -50,14 +49,6 @@ pub(super) struct ScanArgs {
     #[arg(long)]
     redact: bool,
 
-    /// Rules instead of those that are compiled in: a folder or a file; may be given more than once
-    #[arg(long, value_name = "DIR")]
-    patterns: Vec<String>,
-
-    /// Policy file instead of the shipped policy
-    #[arg(long, value_name = "FILE")]
-    policy: Option<String>,
-
     /// Ends with exit code 1 when a finding is at or above this severity and not of low confidence
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
@@ -71,7 +62,7 @@ pub(super) struct ScanArgs {
     alerts: Option<PathBuf>,
 
     #[command(flatten)]
-    config: ConfigArgs,
+    rules: RuleArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -126,13 +117,7 @@ impl Tally {
 }
 
 pub(super) fn run(args: &ScanArgs, out: &mut Out) -> Result<Done, Failure> {
-    let mut config = load(&args.config)?.config;
-    if !args.patterns.is_empty() {
-        config.patterns.clone_from(&args.patterns);
-    }
-    if let Some(policy) = &args.policy {
-        config.policy = Some(policy.clone());
-    }
+    let config = args.rules.config()?;
     if args.input == InputKind::Events {
         if args.redact || args.output == OutputKind::Sarif {
             let what = if args.redact { "--redact" } else { "--output sarif" };

@@ -22,6 +22,8 @@ use memchr::memchr3_iter;
 use super::{View, ViewSpan};
 use crate::event::RawSpan;
 
+pub(crate) use runs::sextet;
+
 /// Parts with at most so much plain text between them are read together.
 const GAP_MAX: usize = 512;
 /// Plain text that is read on both sides of encoded parts.

@@ -344,8 +344,8 @@ pub(super) fn byte_of(pair: &[u8]) -> Option<u8> {
     }
 }
 
-/// The number of a base64 character.
-pub(super) fn sextet(byte: u8) -> Option<u8> {
+/// The number of a base64 character, of the standard alphabet or that of URLs.
+pub(crate) fn sextet(byte: u8) -> Option<u8> {
     Some(SEXTETS[usize::from(byte)]).filter(|&sextet| sextet != NONE)
 }
 

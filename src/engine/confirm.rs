@@ -13,28 +13,12 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
+use super::gate::Gate;
 use super::{Match, Spec};
 
 /// So few possible starts are tried one by one, each search stopping at the first byte that does
 /// not fit. It is also how often a byte may be searched again.
 const TRIES: usize = 4;
-
-/// A piece's place in its expression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Source {
-    pub(super) spec: u32,
-    pub(super) lead_min: usize,
-    pub(super) lead_max: Option<usize>,
-}
-
-impl Source {
-    /// The starts that a piece ending at `end` speaks for, if the text has room for them.
-    pub(super) fn candidate(self, end: usize) -> Option<Candidate> {
-        let to = end.checked_sub(self.lead_min)?;
-        let from = self.lead_max.map_or(0, |lead| end.saturating_sub(lead));
-        Some(Candidate { spec: self.spec, from, to })
-    }
-}
 
 /// A match of `spec` may start at `from`, at `to`, or between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +39,8 @@ pub(super) struct Expression {
     shares_edges: bool,
     /// No match is longer; `None` for an expression without bound.
     longest: Option<usize>,
-    /// Searched for in every text, without a candidate.
-    pub(super) everywhere: bool,
+    /// Searched for without a candidate, in every text with this property.
+    pub(super) everywhere: Option<Gate>,
 }
 
 impl Expression {
@@ -68,14 +52,14 @@ impl Expression {
             return Err(format!("group {group} is named, and the expression has {groups}"));
         }
         let longest = hir.properties().maximum_len();
-        Ok(Self { regex, group, shares_edges: spec.words, longest, everywhere: false })
+        Ok(Self { regex, group, shares_edges: spec.words, longest, everywhere: None })
     }
 }
 
 /// Working memory of the second pass.
 pub(super) struct Confirm<'a> {
     expressions: &'a [Expression],
-    everywhere: Vec<u32>,
+    everywhere: Vec<(Gate, u32)>,
     /// Made at the first candidate: most expressions never meet one.
     caches: Vec<Option<Cache>>,
     slots: Vec<Option<NonMaxUsize>>,
@@ -83,11 +67,11 @@ pub(super) struct Confirm<'a> {
 
 impl<'a> Confirm<'a> {
     pub(super) fn new(expressions: &'a [Expression]) -> Self {
-        let everywhere = (0..)
+        let mut everywhere: Vec<_> = (0..)
             .zip(expressions)
-            .filter(|(_, each)| each.everywhere)
-            .map(|(spec, _)| spec)
+            .filter_map(|(spec, each)| each.everywhere.map(|gate| (gate, spec)))
             .collect();
+        everywhere.sort_unstable();
         let caches = expressions.iter().map(|_| None).collect();
         Self { expressions, everywhere, caches, slots: Vec::new() }
     }
@@ -104,9 +88,15 @@ impl<'a> Confirm<'a> {
         for of_spec in candidates.chunk_by(|a, b| a.spec == b.spec) {
             self.expression(of_spec[0].spec, haystack, out).windows(of_spec);
         }
+        let mut tried: Option<(Gate, bool)> = None;
         for at in 0..self.everywhere.len() {
-            let spec = self.everywhere[at];
-            if wanted(spec) {
+            let (gate, spec) = self.everywhere[at];
+            let passes = match tried {
+                Some((of, passes)) if of == gate => passes,
+                _ => gate.in_text(haystack),
+            };
+            tried = Some((gate, passes));
+            if passes && wanted(spec) {
                 self.expression(spec, haystack, out).everywhere();
             }
         }

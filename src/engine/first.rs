@@ -1,20 +1,24 @@
 //! The first pass: places where an expression may match.
 //!
-//! Expressions made of words are looked for by their rarest words, in the text's skeleton;
-//! shapes by bounded pieces, in the text itself, and those of numbers only where the text has a
-//! row of digits. Automata only append to a bounded buffer: a panic inside Vectorscan's callback
-//! would end the process, and a full buffer means that the text was not searched.
+//! Words are looked for by literals in the text's skeleton, shapes by literals in the text, and
+//! shapes without one by pieces, only where the text holds what such shapes are made of. The
+//! parts around each hit are walked at once, and few hits are left for the exact automata.
+//! Callbacks only append to a bounded buffer: a panic inside Vectorscan's would end the process,
+//! and a full buffer means that the text was not searched.
 
 use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex_syntax::hir::Hir;
 
-use super::confirm::{Candidate, Source};
-use super::superset::{Keyword, keywords, skeleton};
-use super::{CompileError, Kind, Overflow};
+use super::confirm::Candidate;
+use super::gate::Gate;
+use super::literal::{Literals, Skeleton, Style};
+use super::place::Place;
+use super::superset::{Sought, What, sought};
+use super::{CompileError, Kind, Overflow, Plan};
 
-/// Keywords of so many bytes in all get a full table, some 200 bytes of memory for each.
+/// Literals of so many bytes in all get a full table, some 200 bytes of memory for each.
 const MAX_TABLE: usize = 50_000;
 
 /// An expression to look for.
@@ -25,79 +29,168 @@ pub(super) struct Wanted<'h> {
     pub(super) words: bool,
 }
 
-pub(super) enum FirstPass {
-    /// All by words.
-    Keywords(Keywords<AhoCorasick>),
-    #[cfg(feature = "vectorscan")]
-    Vectorscan(vectorscan::Automata),
+/// How each expression is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// By these, of which each match holds one.
+    First(Vec<String>),
+    /// Run over every text that passes the gate.
+    Everywhere(Gate),
 }
 
-pub(super) enum FirstScan<'a> {
-    Keywords(&'a Keywords<AhoCorasick>, Vec<u8>),
+impl From<&Served> for Plan {
+    fn from(served: &Served) -> Self {
+        match served {
+            Served::First(texts) => Self::Gated(texts.clone()),
+            Served::Everywhere(_) => Self::Everywhere,
+        }
+    }
+}
+
+pub(super) struct FirstPass {
+    places: Vec<Place>,
+    words: Table,
+    bytes: Table,
+    automata: Automata,
+}
+
+enum Automata {
+    Rust {
+        words: AhoCorasick,
+        bytes: AhoCorasick,
+    },
     #[cfg(feature = "vectorscan")]
-    Vectorscan(vectorscan::Scans<'a>),
+    Vectorscan(vectorscan::Databases),
+}
+
+/// Working memory of one thread.
+pub(super) struct FirstScan<'a> {
+    pass: &'a FirstPass,
+    skeleton: Skeleton,
+    search: Search<'a>,
+}
+
+enum Search<'a> {
+    Rust {
+        words: &'a AhoCorasick,
+        bytes: &'a AhoCorasick,
+    },
+    #[cfg(feature = "vectorscan")]
+    Vectorscan(vectorscan::Scanners<'a>),
 }
 
 impl FirstPass {
-    #[cfg(feature = "vectorscan")]
-    pub(super) fn compile(all: &[Wanted<'_>], kind: Kind) -> Result<Self, CompileError> {
-        if kind == Kind::Rust {
-            return Self::keywords(all);
+    /// Compiles all expressions; says how each is served.
+    pub(super) fn compile(
+        all: &[Wanted<'_>],
+        kind: Kind,
+    ) -> Result<(Self, Vec<Served>), CompileError> {
+        let mut served = Vec::with_capacity(all.len());
+        let mut ways = Vec::new();
+        for (spec, wanted) in (0..).zip(all) {
+            let style = if wanted.words { Style::Words } else { Style::Bytes };
+            let found = sought(spec, wanted.hir, style);
+            served.push(match found {
+                Some(_) => Served::First(Vec::new()),
+                None => Served::Everywhere(Gate::Open),
+            });
+            ways.extend(found.into_iter().flatten().map(|way| (style, way)));
         }
-        match vectorscan::Automata::compile(all) {
-            Ok(automata) => Ok(Self::Vectorscan(automata)),
-            Err(_) if kind == Kind::Auto => Self::keywords(all),
-            Err(reason) => Err(CompileError { spec: None, reason }),
+        let error = |reason| CompileError { spec: None, reason };
+        #[cfg(feature = "vectorscan")]
+        if kind != Kind::Rust {
+            match vectorscan::compile(&ways, served.clone()) {
+                Err(_) if kind == Kind::Auto => {}
+                compiled => return compiled.map_err(error),
+            }
         }
-    }
-
-    #[cfg(not(feature = "vectorscan"))]
-    pub(super) fn compile(all: &[Wanted<'_>], kind: Kind) -> Result<Self, CompileError> {
+        #[cfg(not(feature = "vectorscan"))]
         if kind == Kind::Vectorscan {
-            let reason = "this build has no Vectorscan (feature `vectorscan`)".to_owned();
-            return Err(CompileError { spec: None, reason });
+            return Err(error("this build has no Vectorscan (feature `vectorscan`)".to_owned()));
         }
-        Self::keywords(all)
+        Self::rust(&ways, served).map_err(error)
     }
 
-    fn keywords(all: &[Wanted<'_>]) -> Result<Self, CompileError> {
-        let words = Words::of((0..).zip(all), keywords);
-        let bytes: usize = words.words.iter().map(Vec::len).sum();
-        let automaton = AhoCorasick::builder()
-            .kind(Some(if bytes < MAX_TABLE {
-                AhoCorasickKind::DFA
-            } else {
-                AhoCorasickKind::ContiguousNFA
-            }))
-            .build(&words.words)
-            .map_err(|error| CompileError { spec: None, reason: error.to_string() })?;
-        Ok(Self::Keywords(Keywords { automaton, words }))
+    /// With aho-corasick for literals; who needs a piece runs over every text that may hold one.
+    fn rust(
+        ways: &[(Style, Sought)],
+        mut served: Vec<Served>,
+    ) -> Result<(Self, Vec<Served>), String> {
+        for of_spec in ways.chunk_by(|(_, a), (_, b)| a.place.spec == b.place.spec) {
+            let gates = of_spec.iter().map(|(_, way)| match &way.what {
+                What::Literals(_) => None,
+                What::Piece(piece) => Some(piece.gate),
+            });
+            if gates.clone().any(|gate| gate.is_some()) {
+                // Only a gate that all pass keeps nothing out.
+                let same = gates.reduce(|all, gate| all.filter(|_| all == gate)).flatten();
+                let spec = of_spec[0].1.place.spec;
+                served[spec as usize] = Served::Everywhere(same.unwrap_or(Gate::Open));
+            }
+        }
+        Self::of(ways, served, |words, bytes| {
+            Ok(Automata::Rust { words: automaton(words, false)?, bytes: automaton(bytes, true)? })
+        })
+    }
+
+    /// The tables of what is served by literals, and automata over them.
+    fn of(
+        ways: &[(Style, Sought)],
+        mut served: Vec<Served>,
+        automata: impl FnOnce(&Table, &Table) -> Result<Automata, String>,
+    ) -> Result<(Self, Vec<Served>), String> {
+        let places: Vec<Place> = ways.iter().map(|(_, way)| way.place.clone()).collect();
+        let mut table = |wanted: Style| {
+            let mut table = BTreeMap::new();
+            let mut specs = Vec::new();
+            for (at, (style, way)) in (0..).zip(ways) {
+                if let What::Literals(literals) = &way.what
+                    && *style == wanted
+                    && let Served::First(texts) = &mut served[way.place.spec as usize]
+                {
+                    texts.extend(literals.texts.iter().map(|text| text.escape_ascii().to_string()));
+                    specs.push(way.place.spec);
+                    Table::add(&mut table, at, literals);
+                }
+            }
+            specs.dedup();
+            let (texts, waiting) = table.into_iter().unzip();
+            Table { texts, waiting, specs }
+        };
+        let (words, bytes) = (table(Style::Words), table(Style::Bytes));
+        let automata = automata(&words, &bytes)?;
+        Ok((Self { places, words, bytes, automata }, served))
     }
 
     pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Keywords(_) => "rust",
+        match self.automata {
+            Automata::Rust { .. } => "rust",
             #[cfg(feature = "vectorscan")]
-            Self::Vectorscan(_) => "vectorscan",
-        }
-    }
-
-    /// What is looked for, and for which spec.
-    pub(super) fn sources(&self) -> Vec<(String, Source)> {
-        match self {
-            Self::Keywords(keywords) => keywords.words.shown(),
-            #[cfg(feature = "vectorscan")]
-            Self::Vectorscan(automata) => automata.sources(),
+            Automata::Vectorscan(_) => "vectorscan",
         }
     }
 
     pub(super) fn scanner(&self) -> FirstScan<'_> {
-        match self {
-            Self::Keywords(keywords) => FirstScan::Keywords(keywords, Vec::new()),
+        let search = match &self.automata {
+            Automata::Rust { words, bytes } => Search::Rust { words, bytes },
             #[cfg(feature = "vectorscan")]
-            Self::Vectorscan(automata) => FirstScan::Vectorscan(automata.scanner()),
-        }
+            Automata::Vectorscan(databases) => Search::Vectorscan(databases.scanners()),
+        };
+        FirstScan { pass: self, skeleton: Skeleton::default(), search }
     }
+}
+
+fn automaton(table: &Table, caseless: bool) -> Result<AhoCorasick, String> {
+    let bytes: usize = table.texts.iter().map(Vec::len).sum();
+    AhoCorasick::builder()
+        .ascii_case_insensitive(caseless)
+        .kind(Some(if bytes < MAX_TABLE {
+            AhoCorasickKind::DFA
+        } else {
+            AhoCorasickKind::ContiguousNFA
+        }))
+        .build(&table.texts)
+        .map_err(|error| error.to_string())
 }
 
 impl FirstScan<'_> {
@@ -109,95 +202,122 @@ impl FirstScan<'_> {
         limit: usize,
         out: &mut Vec<Candidate>,
     ) -> Result<(), Overflow> {
-        match self {
-            Self::Keywords(keywords, buffer) => {
-                if keywords.words.words.is_empty() {
-                    return Ok(());
-                }
-                skeleton_into(haystack, buffer);
-                for found in keywords.automaton.find_overlapping_iter(&*buffer) {
-                    let word = found.pattern().as_usize();
-                    keywords.words.found(word, found.end(), wanted, limit, out)?;
+        // Both the skeleton and Vectorscan count bytes in 32 bits.
+        if u32::try_from(haystack.len()).is_err() {
+            return Err(Overflow);
+        }
+        let Self { pass, skeleton, search } = self;
+        let mut offers = Offers { places: &pass.places, haystack, wanted, limit, out };
+        if pass.words.is_wanted(wanted) {
+            skeleton.read(haystack);
+            let text = skeleton.bytes();
+            let mut found = |word: usize, end: usize| {
+                for waiting in pass.words.waiting(word) {
+                    let start = end - pass.words.texts[word].len() + waiting.lead;
+                    offers.at(waiting.place, skeleton.place(start).ok_or(Overflow)?)?;
                 }
                 Ok(())
+            };
+            match search {
+                Search::Rust { words, .. } => literals(words, text, &mut found)?,
+                #[cfg(feature = "vectorscan")]
+                Search::Vectorscan(scanners) => scanners.words(text, &mut found)?,
             }
+        }
+        if pass.bytes.is_wanted(wanted) {
+            let mut found = |word: usize, end: usize| {
+                for waiting in pass.bytes.waiting(word) {
+                    offers.at(waiting.place, end - pass.bytes.texts[word].len())?;
+                }
+                Ok(())
+            };
+            match search {
+                Search::Rust { bytes, .. } => literals(bytes, haystack, &mut found)?,
+                #[cfg(feature = "vectorscan")]
+                Search::Vectorscan(scanners) => scanners.bytes(haystack, &mut found)?,
+            }
+        }
+        match search {
+            Search::Rust { .. } => Ok(()),
             #[cfg(feature = "vectorscan")]
-            Self::Vectorscan(scans) => scans.find(haystack, wanted, limit, out),
+            Search::Vectorscan(scanners) => scanners.pieces(&mut offers),
         }
     }
 }
 
-fn skeleton_into(haystack: &[u8], buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.extend(haystack.iter().map(|&byte| skeleton(byte)));
-}
+/// What is done with a hit: the number of what was found, and where it ends.
+type Found<'f> = dyn FnMut(usize, usize) -> Result<(), Overflow> + 'f;
 
-/// Words in an automaton over skeletons.
-pub(super) struct Keywords<A> {
-    automaton: A,
-    words: Words,
+fn literals(all: &AhoCorasick, text: &[u8], found: &mut Found<'_>) -> Result<(), Overflow> {
+    all.find_overlapping_iter(text).try_for_each(|hit| found(hit.pattern().as_usize(), hit.end()))
 }
 
 /// Literals, each once, with those who wait for it.
-struct Words {
-    words: Vec<Vec<u8>>,
-    sources: Vec<Vec<Source>>,
+struct Table {
+    texts: Vec<Vec<u8>>,
+    waiting: Vec<Vec<Waiting>>,
+    /// Of all who wait; in order.
+    specs: Vec<u32>,
 }
 
-impl Words {
-    /// The words of expressions; one that has none is left out.
-    fn of<'h>(
-        all: impl Iterator<Item = (u32, &'h Wanted<'h>)>,
-        keywords: impl Fn(&Hir) -> Option<Vec<Keyword>>,
-    ) -> Self {
-        let mut waiting: BTreeMap<Vec<u8>, Vec<Source>> = BTreeMap::new();
-        for (spec, wanted) in all {
-            for word in keywords(wanted.hir).into_iter().flatten() {
-                let source = Source { spec, lead_min: word.lead_min, lead_max: word.lead_max };
-                waiting.entry(word.bytes).or_default().push(source);
-            }
+#[derive(Clone, Copy)]
+struct Waiting {
+    place: u32,
+    /// Bytes of the literal before the place's part.
+    lead: usize,
+}
+
+impl Table {
+    fn add(table: &mut BTreeMap<Vec<u8>, Vec<Waiting>>, place: u32, literals: &Literals) {
+        for text in &literals.texts {
+            let waiting = Waiting { place, lead: literals.lead };
+            table.entry(text.clone()).or_default().push(waiting);
         }
-        let (words, sources) = waiting.into_iter().unzip();
-        Self { words, sources }
     }
 
-    fn shown(&self) -> Vec<(String, Source)> {
-        let shown = |word: &Vec<u8>| word.escape_ascii().to_string();
-        let each = self.words.iter().zip(&self.sources);
-        each.flat_map(|(word, sources)| sources.iter().map(move |source| (shown(word), *source)))
-            .collect()
+    fn is_wanted(&self, wanted: &dyn Fn(u32) -> bool) -> bool {
+        self.specs.iter().any(|&spec| wanted(spec))
     }
 
-    fn found(
-        &self,
-        word: usize,
-        end: usize,
-        wanted: &dyn Fn(u32) -> bool,
-        limit: usize,
-        out: &mut Vec<Candidate>,
-    ) -> Result<(), Overflow> {
-        for source in self.sources.get(word).into_iter().flatten() {
-            offer(*source, end, wanted, limit, out)?;
+    fn waiting(&self, word: usize) -> &[Waiting] {
+        self.waiting.get(word).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The candidates of one text.
+struct Offers<'o> {
+    places: &'o [Place],
+    haystack: &'o [u8],
+    wanted: &'o dyn Fn(u32) -> bool,
+    limit: usize,
+    out: &'o mut Vec<Candidate>,
+}
+
+impl Offers<'_> {
+    /// Appends the candidate of a place whose part begins at `start`, if it is one.
+    fn at(&mut self, place: u32, start: usize) -> Result<(), Overflow> {
+        let place = &self.places[place as usize];
+        if (self.wanted)(place.spec)
+            && let Some(candidate) = place.candidate(self.haystack, start)
+        {
+            if self.out.len() == self.limit {
+                return Err(Overflow);
+            }
+            self.out.push(candidate);
         }
         Ok(())
     }
-}
 
-/// Appends the candidate of a piece that ends there, if its spec is wanted and there is room.
-fn offer(
-    source: Source,
-    end: usize,
-    wanted: &dyn Fn(u32) -> bool,
-    limit: usize,
-    out: &mut Vec<Candidate>,
-) -> Result<(), Overflow> {
-    if wanted(source.spec) {
-        if out.len() == limit {
-            return Err(Overflow);
-        }
-        out.extend(source.candidate(end));
+    /// The same of a piece that ends at `end`, wherever it begins.
+    #[cfg(feature = "vectorscan")]
+    fn piece(
+        &mut self,
+        place: u32,
+        (min, max): (usize, usize),
+        end: usize,
+    ) -> Result<(), Overflow> {
+        (min..=max.min(end)).try_for_each(|width| self.at(place, end - width))
     }
-    Ok(())
 }
 
 #[cfg(feature = "vectorscan")]
@@ -208,97 +328,92 @@ mod vectorscan {
 
     use vectorscan_rs::{BlockDatabase, BlockScanner, Error, Flag, Pattern, Scan};
 
-    use super::super::superset::{Digits, pieces, rare_keywords};
-    use super::{Candidate, Keywords, Overflow, Source, Wanted, Words, offer, skeleton_into};
+    use super::super::gate::Gate;
+    use super::super::literal::Style;
+    use super::super::superset::{Sought, What};
+    use super::{Automata, FirstPass, Found, Offers, Overflow, Served, Table};
 
-    /// Four databases: words, pieces of expressions made of words that are all common, pieces of
-    /// shapes, and those of shapes that hold a row of digits. A view that is read for words alone
-    /// costs nothing of the last two.
-    pub(in crate::engine) struct Automata {
-        words: Option<Keywords<BlockDatabase>>,
+    /// A view that is read for words alone costs nothing of the others.
+    pub(super) struct Databases {
+        words: Option<BlockDatabase>,
+        bytes: Option<BlockDatabase>,
         pieces: Vec<Pieces>,
     }
 
+    /// Pieces of shapes without a literal.
     struct Pieces {
-        /// Whether each holds a row of digits: a text without one need not be searched.
-        digits: bool,
+        gate: Gate,
         database: BlockDatabase,
-        texts: Vec<String>,
-        sources: Vec<Source>,
+        all: Vec<Pieced>,
+        specs: Vec<u32>,
     }
 
-    pub(in crate::engine) struct Scans<'a> {
-        words: Option<(&'a Words, Block<'a>)>,
+    #[derive(Clone)]
+    struct Pieced {
+        text: String,
+        width: (usize, usize),
+        place: u32,
+        spec: u32,
+    }
+
+    /// What Vectorscan does not compile, and why.
+    struct Refused {
+        spec: Option<u32>,
+        reason: String,
+    }
+
+    pub(super) struct Scanners<'a> {
+        words: Block<'a>,
+        bytes: Block<'a>,
         pieces: Vec<(&'a Pieces, Block<'a>)>,
-        skeleton: Vec<u8>,
     }
 
     /// `None` when there was no memory for it; every text is then "could not scan".
     type Block<'a> = Option<BlockScanner<'a>>;
 
-    impl Automata {
-        /// An expression that Vectorscan refuses is left to run everywhere.
-        pub(in crate::engine) fn compile(all: &[Wanted<'_>]) -> Result<Self, String> {
-            let all = || (0..).zip(all);
-            let words = Words::of(all().filter(|(_, wanted)| wanted.words), rare_keywords);
-            let mut by_words: Vec<u32> =
-                words.sources.iter().flatten().map(|source| source.spec).collect();
-            by_words.sort_unstable();
-            let (mut runs, mut shapes, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-            for (spec, wanted) in all() {
-                if by_words.binary_search(&spec).is_ok() {
-                    continue;
-                }
-                let pieces = pieces(wanted.hir).unwrap_or_default();
-                // All in one database, so that a refused expression is refused whole.
-                let into = if wanted.words {
-                    &mut runs
-                } else if pieces.iter().all(|piece| piece.digits) {
-                    &mut numbers
-                } else {
-                    &mut shapes
-                };
-                for piece in pieces {
-                    let source =
-                        Source { spec, lead_min: piece.lead_min, lead_max: piece.lead_max };
-                    into.push((piece.text, source));
-                }
-            }
-            Ok(Self {
-                words: words_database(words)?,
-                pieces: [(runs, false), (shapes, false), (numbers, true)]
-                    .into_iter()
-                    .filter_map(|(all, digits)| Pieces::compile(all, digits).transpose())
-                    .collect::<Result<_, _>>()?,
-            })
-        }
-
-        pub(in crate::engine) fn sources(&self) -> Vec<(String, Source)> {
-            let words = self.words.iter().flat_map(|words| words.words.shown());
-            let pieces = self.pieces.iter().flat_map(|pieces| {
-                pieces.texts.iter().cloned().zip(pieces.sources.iter().copied())
+    /// An expression that Vectorscan refuses is left to run everywhere.
+    pub(super) fn compile(
+        ways: &[(Style, Sought)],
+        mut served: Vec<Served>,
+    ) -> Result<(FirstPass, Vec<Served>), String> {
+        let pieces = loop {
+            let each = Gate::ALL.into_iter().map(|gate| {
+                let of_gate = (0..).zip(ways).filter_map(|(place, (_, way))| match &way.what {
+                    What::Piece(piece)
+                        if piece.gate == gate
+                            && matches!(served[way.place.spec as usize], Served::First(_)) =>
+                    {
+                        let (text, width) = (piece.text.clone(), piece.width);
+                        Some(Pieced { text, width, place, spec: way.place.spec })
+                    }
+                    _ => None,
+                });
+                Pieces::compile(gate, of_gate.collect())
             });
-            words.chain(pieces).collect()
-        }
-
-        pub(in crate::engine) fn scanner(&self) -> Scans<'_> {
-            Scans {
-                words: self
-                    .words
-                    .as_ref()
-                    .map(|words| (&words.words, words.automaton.create_scanner().ok())),
-                pieces: self
-                    .pieces
-                    .iter()
-                    .map(|pieces| (pieces, pieces.database.create_scanner().ok()))
-                    .collect(),
-                skeleton: Vec::new(),
+            match each.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>() {
+                Ok(pieces) => break pieces,
+                Err(Refused { spec: Some(spec), .. }) => {
+                    served[spec as usize] = Served::Everywhere(Gate::Open);
+                }
+                Err(Refused { reason, .. }) => return Err(reason),
+            }
+        };
+        for piece in pieces.iter().flat_map(|pieces| &pieces.all) {
+            if let Served::First(texts) = &mut served[piece.spec as usize] {
+                texts.push(piece.text.clone());
             }
         }
+        FirstPass::of(ways, served, |words, bytes| {
+            Ok(Automata::Vectorscan(Databases {
+                words: literals(words, Flag::empty())?,
+                bytes: literals(bytes, Flag::CASELESS)?,
+                pieces,
+            }))
+        })
     }
 
-    fn words_database(words: Words) -> Result<Option<Keywords<BlockDatabase>>, String> {
-        if words.words.is_empty() {
+    fn literals(table: &Table, flags: Flag) -> Result<Option<BlockDatabase>, String> {
+        if table.texts.is_empty() {
             return Ok(None);
         }
         let pattern = |(id, word): (u32, &Vec<u8>)| {
@@ -306,78 +421,76 @@ mod vectorscan {
                 write!(text, "\\x{byte:02x}").expect("writing to a string cannot fail");
                 text
             });
-            Pattern::new(text.into_bytes(), Flag::empty(), Some(id))
+            Pattern::new(text.into_bytes(), flags, Some(id))
         };
-        let patterns = (0..).zip(&words.words).map(pattern).collect();
-        let automaton = BlockDatabase::new(patterns).map_err(|error| error.to_string())?;
-        Ok(Some(Keywords { automaton, words }))
+        let patterns = (0..).zip(&table.texts).map(pattern).collect();
+        BlockDatabase::new(patterns).map(Some).map_err(|error| error.to_string())
     }
 
-    impl Pieces {
-        fn compile(mut all: Vec<(String, Source)>, digits: bool) -> Result<Option<Self>, String> {
-            while !all.is_empty() {
-                let pattern = |(id, (text, _)): (u32, &(String, Source))| {
-                    Pattern::new(text.clone().into_bytes(), Flag::empty(), Some(id))
-                };
-                match BlockDatabase::new((0..).zip(&all).map(pattern).collect()) {
-                    Ok(database) => {
-                        let (texts, sources) = all.into_iter().unzip();
-                        return Ok(Some(Self { digits, database, texts, sources }));
-                    }
-                    Err(Error::HyperscanCompile(reason, index)) => {
-                        let refused = usize::try_from(index).ok().and_then(|index| all.get(index));
-                        let Some(spec) = refused.map(|(_, source)| source.spec) else {
-                            return Err(reason);
-                        };
-                        all.retain(|(_, source)| source.spec != spec);
-                    }
-                    Err(error) => return Err(error.to_string()),
-                }
+    fn scanner(database: Option<&BlockDatabase>) -> Block<'_> {
+        database?.create_scanner().ok()
+    }
+
+    impl Databases {
+        pub(super) fn scanners(&self) -> Scanners<'_> {
+            Scanners {
+                words: scanner(self.words.as_ref()),
+                bytes: scanner(self.bytes.as_ref()),
+                pieces: self
+                    .pieces
+                    .iter()
+                    .map(|pieces| (pieces, pieces.database.create_scanner().ok()))
+                    .collect(),
             }
-            Ok(None)
         }
     }
 
-    impl Scans<'_> {
-        pub(in crate::engine) fn find(
-            &mut self,
-            haystack: &[u8],
-            wanted: &dyn Fn(u32) -> bool,
-            limit: usize,
-            out: &mut Vec<Candidate>,
-        ) -> Result<(), Overflow> {
-            // The library counts bytes in 32 bits.
-            if u32::try_from(haystack.len()).is_err() {
-                return Err(Overflow);
+    impl Pieces {
+        fn compile(gate: Gate, all: Vec<Pieced>) -> Result<Option<Self>, Refused> {
+            if all.is_empty() {
+                return Ok(None);
             }
-            if let Some((words, block)) = &mut self.words
-                && words.sources.iter().flatten().any(|source| wanted(source.spec))
-            {
-                skeleton_into(haystack, &mut self.skeleton);
-                block_scan(block, &self.skeleton, &mut |word, end| {
-                    words.found(word, end, wanted, limit, out)
-                })?;
-            }
-            for (Pieces { sources, digits, .. }, block) in &mut self.pieces {
-                if !sources.iter().any(|source| wanted(source.spec))
-                    || (*digits && !Digits::in_text(haystack))
-                {
-                    continue;
+            let pattern = |(id, piece): (u32, &Pieced)| {
+                Pattern::new(piece.text.clone().into_bytes(), Flag::empty(), Some(id))
+            };
+            let database = BlockDatabase::new((0..).zip(&all).map(pattern).collect());
+            let database = database.map_err(|error| match error {
+                Error::HyperscanCompile(reason, index) => {
+                    let refused = usize::try_from(index).ok().and_then(|index| all.get(index));
+                    Refused { spec: refused.map(|piece| piece.spec), reason }
                 }
-                block_scan(block, haystack, &mut |piece, end| {
-                    let source = sources.get(piece).ok_or(Overflow)?;
-                    offer(*source, end, wanted, limit, out)
-                })?;
+                error => Refused { spec: None, reason: error.to_string() },
+            })?;
+            let specs = all.iter().map(|piece| piece.spec).collect();
+            Ok(Some(Self { gate, database, all, specs }))
+        }
+    }
+
+    impl Scanners<'_> {
+        pub(super) fn words(&mut self, text: &[u8], found: &mut Found<'_>) -> Result<(), Overflow> {
+            scan(&mut self.words, text, found)
+        }
+
+        pub(super) fn bytes(&mut self, text: &[u8], found: &mut Found<'_>) -> Result<(), Overflow> {
+            scan(&mut self.bytes, text, found)
+        }
+
+        pub(super) fn pieces(&mut self, offers: &mut Offers<'_>) -> Result<(), Overflow> {
+            for (pieces, block) in &mut self.pieces {
+                let Pieces { gate, all, specs, .. } = pieces;
+                if specs.iter().any(|&spec| (offers.wanted)(spec)) && gate.in_text(offers.haystack) {
+                    let text = offers.haystack;
+                    scan(block, text, &mut |piece, end| {
+                        let piece = all.get(piece).ok_or(Overflow)?;
+                        offers.piece(piece.place, piece.width, end)
+                    })?;
+                }
             }
             Ok(())
         }
     }
 
-    fn block_scan(
-        block: &mut Block<'_>,
-        text: &[u8],
-        found: &mut dyn FnMut(usize, usize) -> Result<(), Overflow>,
-    ) -> Result<(), Overflow> {
+    fn scan(block: &mut Block<'_>, text: &[u8], found: &mut Found<'_>) -> Result<(), Overflow> {
         let block = block.as_mut().ok_or(Overflow)?;
         let outcome = block.scan(text, |pattern, _, end, _| {
             if found(pattern as usize, end as usize).is_ok() {

@@ -14,15 +14,15 @@ use regex_syntax::hir::Hir;
 
 mod confirm;
 mod first;
-#[cfg_attr(
-    not(feature = "vectorscan"),
-    expect(dead_code, reason = "the keyword pass prints no pieces")
-)]
+mod gate;
+mod literal;
+mod node;
+mod place;
 mod superset;
 
 pub use confirm::Candidate;
 use confirm::{Confirm, Expression};
-use first::{FirstPass, FirstScan, Wanted};
+use first::{FirstPass, FirstScan, Served, Wanted};
 
 /// One expression to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,17 +123,13 @@ impl Engine {
         }
         let all: Vec<Wanted<'_>> =
             hirs.iter().zip(specs).map(|(hir, spec)| Wanted { hir, words: spec.words }).collect();
-        let first = FirstPass::compile(&all, kind)?;
-        let mut plans = vec![Plan::Everywhere; specs.len()];
-        for (text, source) in first.sources() {
-            match &mut plans[source.spec as usize] {
-                Plan::Gated(texts) => texts.push(text),
-                plan @ Plan::Everywhere => *plan = Plan::Gated(vec![text]),
+        let (first, served) = FirstPass::compile(&all, kind)?;
+        for (expression, served) in expressions.iter_mut().zip(&served) {
+            if let Served::Everywhere(gate) = served {
+                expression.everywhere = Some(*gate);
             }
         }
-        for (expression, plan) in expressions.iter_mut().zip(&plans) {
-            expression.everywhere = *plan == Plan::Everywhere;
-        }
+        let plans = served.iter().map(Plan::from).collect();
         Ok(Self { expressions, plans, first })
     }
 

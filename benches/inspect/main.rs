@@ -1,19 +1,28 @@
-//! How fast one core finds what the shipped rules know: the whole scan, views and confirmation.
+//! How fast one core finds and decides: views, first pass and confirmation, then policy, redaction
+//! and every record that an event leaves behind.
 //!
-//! `cargo bench --bench scan [-- FILE.jsonl]`; the file's `text` members are scanned each as
-//! one event. Prints the best of many rounds, because the machine is rarely idle.
+//! `cargo bench --bench inspect [-- FILE.jsonl]`; the file's `text` members are scanned each as
+//! one event. Prints the median and the best of many rounds, because the machine is rarely idle.
+//! `-- once` scans the traffic of the pipeline bench one time, for a profiler that counts.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a bench prints, and stops at the first surprise"
 )]
 
+#[path = "../../tests/kafka/events.rs"]
+mod traffic;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use weir::detect::{EngineKind, Rules, ScanLimits};
 use weir::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use weir::inspect::partition_of;
 use weir::patterns::{builtin, load};
+use weir::pipeline::log::{Headers, InRecord};
+use weir::pipeline::step::{Sequential, Step};
+use weir::wire::event::read;
 
 const CHAT: &str = "Thanks for sending the quarterly notes over. I went through the section about \
 the warehouse move and I think the timeline is a little tight: the racks arrive in the second \
@@ -42,24 +51,81 @@ fn event(fields: &[(&str, &str)], kind: Kind) -> Event<'static> {
     event
 }
 
-fn measure(name: &str, rules: &Rules, events: &[Event<'_>]) {
-    let mut scratch = rules.scratch();
-    let bytes: usize =
-        events.iter().flat_map(|event| &event.fields).map(|field| field.text.len()).sum();
-    let mut best = Duration::MAX;
-    let mut findings = 0;
+/// Runs `round` again and again for three seconds: median and best time of a round.
+fn rounds(mut round: impl FnMut()) -> (Duration, Duration) {
+    let mut times = Vec::new();
     let end = Instant::now() + Duration::from_secs(3);
     while Instant::now() < end {
         let begin = Instant::now();
-        findings = events.iter().map(|event| black_box(scratch.scan(event)).findings.len()).sum();
-        best = best.min(begin.elapsed());
+        round();
+        times.push(begin.elapsed());
     }
+    times.sort_unstable();
+    (times[times.len() / 2], times[0])
+}
+
+fn report(name: &str, bytes: usize, events: usize, (median, best): (Duration, Duration)) {
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / events as f64;
     println!(
-        "{name:<22} {:>8.1} MB/s {:>9.2} us/event {findings:>7} findings in {} events",
-        bytes as f64 / best.as_secs_f64() / 1e6,
-        best.as_secs_f64() * 1e6 / events.len() as f64,
-        events.len(),
+        "{name:<28} {:>8.1} MB/s {:>8.2} us/event  (best {:.2} us)",
+        bytes as f64 / median.as_secs_f64() / 1e6,
+        each(median),
+        each(best),
     );
+}
+
+fn measure(name: &str, rules: &Rules, events: &[Event<'_>]) {
+    let mut scratch = rules.scratch();
+    let bytes = events.iter().flat_map(|event| &event.fields).map(|field| field.text.len()).sum();
+    let times = rounds(|| {
+        for event in events {
+            black_box(scratch.scan(event));
+        }
+    });
+    report(name, bytes, events.len(), times);
+}
+
+/// The traffic of the pipeline bench, as records of their agents' partitions.
+fn records(count: usize) -> Vec<InRecord> {
+    let mut traffic = traffic::Traffic::new(42, "b", 60);
+    traffic.pad = 760;
+    let record = |(offset, event): (i64, traffic::Event)| InRecord {
+        partition: partition_of(&event.agent, PARTITIONS),
+        offset,
+        timestamp: Millis(1_700_000_000_000 + offset),
+        key: Some(event.agent.into_bytes()),
+        value: Some(event.json.into_bytes()),
+        headers: Headers::default(),
+    };
+    (0..).zip(traffic.take(count)).map(record).collect()
+}
+
+const PARTITIONS: u32 = 12;
+
+/// What the pipeline does with each record between poll and commit, part by part.
+fn mix(rules: &Rules) {
+    let records = records(1000);
+    let bytes = records.iter().flat_map(|record| &record.value).map(Vec::len).sum();
+    let step = Step::new("weir.events", PARTITIONS, "bench");
+    let values = || records.iter().filter_map(|record| record.value.as_deref());
+    let times = rounds(|| {
+        for value in values() {
+            black_box(read(value, &step.map, &step.read).unwrap());
+        }
+    });
+    report("traffic: read", bytes, records.len(), times);
+    let events: Vec<_> =
+        values().map(|value| read(value, &step.map, &step.read).unwrap()).collect();
+    measure("traffic: scan", rules, &events);
+    let times = rounds(|| {
+        let mut sequential = Sequential::new(&step, rules);
+        let mut out = Vec::new();
+        for record in &records {
+            sequential.record(record, &mut out);
+            out.clear();
+        }
+    });
+    report("traffic: all of it", bytes, records.len(), times);
 }
 
 fn main() {
@@ -73,6 +139,17 @@ fn main() {
         rules.engine_name(),
         begin.elapsed().saturating_sub(loaded),
     );
+    if std::env::args().any(|arg| arg == "once") {
+        let step = Step::new("weir.events", PARTITIONS, "bench");
+        let mut sequential = Sequential::new(&step, &rules);
+        let mut out = Vec::new();
+        for record in records(300) {
+            sequential.record(&record, &mut out);
+        }
+        println!("{} records out", out.len());
+        return;
+    }
+    mix(&rules);
     let chat: Vec<_> = (0..200).map(|_| event(&[("text", CHAT)], Kind::Prompt)).collect();
     measure("chat, 1 KB", &rules, &chat);
     let answers: Vec<_> = (0..200).map(|_| event(&[("text", CHAT)], Kind::Output)).collect();

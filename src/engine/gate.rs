@@ -1,0 +1,227 @@
+//! What a text must hold for a shape without a literal to be in it.
+//!
+//! Numbers, keys of random characters and codes in capitals have no byte of their own to look
+//! for, and automata for them run over every byte. Most texts hold no row of digits, no word of
+//! sixteen letters and no six capitals in a row, and are then not searched for any of these.
+
+use super::node::Node;
+use super::place::Part;
+
+/// A property of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Gate {
+    /// None: every text must be searched.
+    Open,
+    /// A row of digits: four of them, each at most one other byte behind the last.
+    Digits,
+    /// So many letters, digits, `-` and `_` in a row as hardly a word has.
+    Long,
+    /// Capitals and digits in a row.
+    Capitals,
+}
+
+/// Digits that make a row.
+const DIGITS: u8 = 4;
+const LONG: usize = 16;
+const CAPITALS: usize = 6;
+
+impl Gate {
+    pub(super) const ALL: [Self; 4] = [Self::Open, Self::Digits, Self::Long, Self::Capitals];
+
+    /// The rarest property of the texts that hold a match of all these parts.
+    pub(super) fn of(row: &[Part]) -> Self {
+        let rare_first = [Self::Long, Self::Capitals, Self::Digits];
+        let held = |gate: &Self| {
+            let mut states = vec![State::default()];
+            for part in row {
+                gate.through(&part.node, &mut states);
+                if !part.whole {
+                    // Anything may follow.
+                    let after = states.iter().map(|state| {
+                        if state.holds(*gate) { *state } else { State::default() }
+                    });
+                    states = after.collect();
+                    settle(&mut states);
+                }
+            }
+            states.iter().all(|state| state.holds(*gate))
+        };
+        rare_first.into_iter().find(held).unwrap_or(Self::Open)
+    }
+
+    /// Whether a text has the property.
+    pub(super) fn in_text(self, text: &[u8]) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Digits => {
+                // A count without early exit runs many bytes at a time.
+                let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+                let mut state = State::default();
+                digits >= usize::from(DIGITS)
+                    && text.iter().any(|&byte| {
+                        state = state.then(self, self.counts(byte));
+                        state.holds(self)
+                    })
+            }
+            Self::Long => self.row_in(text, LONG),
+            Self::Capitals => self.row_in(text, CAPITALS),
+        }
+    }
+
+    /// Whether so many bytes that count stand in a row. Of any such row one byte in `least` is
+    /// looked at first.
+    fn row_in(self, text: &[u8], least: usize) -> bool {
+        let mut at = least - 1;
+        while let Some(&byte) = text.get(at) {
+            let counts = |&&byte: &&u8| self.counts(byte);
+            if self.counts(byte) {
+                let before = text[..at].iter().rev().take_while(counts).count();
+                let after = text[at..].iter().take(least).take_while(counts).count();
+                if before + after >= least {
+                    return true;
+                }
+            }
+            at += least;
+        }
+        false
+    }
+
+    fn counts(self, byte: u8) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Digits => byte.is_ascii_digit(),
+            Self::Long => byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_',
+            Self::Capitals => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+        }
+    }
+
+    /// All states that a node may lead to.
+    fn through(self, node: &Node, states: &mut Vec<State>) {
+        match node {
+            Node::Edge(_) => {}
+            Node::Set(set) => {
+                let inside = set.bytes().any(|byte| self.counts(byte));
+                let outside = set.bytes().any(|byte| !self.counts(byte));
+                let next = |state: State| {
+                    let ways =
+                        [inside.then(|| state.then(self, true)), outside.then(|| state.then(self, false))];
+                    ways.into_iter().flatten()
+                };
+                *states = states.iter().flat_map(|state| next(*state)).collect();
+            }
+            Node::Row(row) => row.iter().for_each(|node| self.through(node, states)),
+            Node::Either(branches) => {
+                let mut all = Vec::new();
+                for branch in branches {
+                    let mut of_branch = states.clone();
+                    self.through(branch, &mut of_branch);
+                    all.append(&mut of_branch);
+                }
+                *states = all;
+            }
+            Node::Copies(node, least, most) => {
+                for _ in 0..*least {
+                    self.through(node, states);
+                }
+                let mut all = states.clone();
+                for _ in *least..*most {
+                    self.through(node, states);
+                    all.extend_from_slice(states);
+                }
+                *states = all;
+            }
+        }
+        settle(states);
+    }
+}
+
+fn settle(states: &mut Vec<State>) {
+    states.sort_unstable();
+    states.dedup();
+}
+
+/// How far a row has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct State {
+    count: u8,
+    gap: bool,
+}
+
+impl State {
+    fn holds(self, gate: Gate) -> bool {
+        match gate {
+            Gate::Open => true,
+            Gate::Digits => self.count >= DIGITS,
+            Gate::Long => usize::from(self.count) >= LONG,
+            Gate::Capitals => usize::from(self.count) >= CAPITALS,
+        }
+    }
+
+    fn then(self, gate: Gate, counts: bool) -> Self {
+        match self {
+            held if held.holds(gate) => held,
+            Self { count, .. } if counts => Self { count: count + 1, gap: false },
+            Self { count, gap: false } if count > 0 && gate == Gate::Digits => {
+                Self { count, gap: true }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::super::place::parts;
+    use super::*;
+
+    fn gate(regex: &str) -> Gate {
+        let hir = parse(regex).unwrap();
+        let row: Vec<Part> = parts(&hir).into_iter().map(Part::of).collect();
+        Gate::of(&row)
+    }
+
+    #[test]
+    fn properties_of_expressions_are_known() {
+        assert_eq!(gate(r"\b[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}\b"), Gate::Digits);
+        assert_eq!(gate(r"\b[0-9A-F]{2}:[0-9A-F]{2}:[0-9A-F]{2}:[0-9A-F]{2}\b"), Gate::Open);
+        assert_eq!(gate(r"[a-z]+[0-9]{4,}x"), Gate::Digits);
+        assert_eq!(gate(r"qz[0-9]{3}"), Gate::Open);
+        assert_eq!(gate(r"[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}"), Gate::Long);
+        assert_eq!(gate(r"[a-z]{15}"), Gate::Open);
+        assert_eq!(gate(r"(?:[a-z]{16}|[a-z]{40,})"), Gate::Long);
+        assert_eq!(gate(r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b"), Gate::Capitals);
+        assert_eq!(gate(r"[A-Z]{3} [A-Z]{3}"), Gate::Open);
+    }
+
+    #[test]
+    fn properties_of_texts_are_seen() {
+        let digits = |text: &str| Gate::Digits.in_text(text.as_bytes());
+        assert!(digits("call 4-1 5-5") && digits("a1b2c3d4"));
+        assert!(!digits("on 14, 15, 16, 17") && !digits("123"));
+        for before in 0..40 {
+            let text = |inner: &str| format!("{} {inner} x", ".".repeat(before));
+            assert!(Gate::Long.in_text(text("abcdefgh-1234567").as_bytes()));
+            assert!(!Gate::Long.in_text(text("abcdefgh-123456").as_bytes()));
+            assert!(Gate::Capitals.in_text(text("ABCDE7").as_bytes()));
+            assert!(!Gate::Capitals.in_text(text("ABCDE ABCDE").as_bytes()));
+        }
+    }
+
+    proptest::proptest! {
+        /// What is said of all matches holds for each of them.
+        #[test]
+        fn a_text_with_a_match_has_the_property(text in "[0-9aA ./-]{0,40}") {
+            for regex in [
+                r"[0-9]{3}[ -]?[0-9]{3}",
+                r"(?:[0-9]{2}\.?){3}|a[0-9]{5}",
+                r"[0-9][a-z]?[0-9]{3}",
+                r"[aA0-9-]{16}",
+                r"[0-9]{2}[A0-9]+[A-Z]{4,}",
+            ] {
+                let found = regex::bytes::Regex::new(regex).unwrap().is_match(text.as_bytes());
+                proptest::prop_assert!(!found || gate(regex).in_text(text.as_bytes()));
+            }
+        }
+    }
+}

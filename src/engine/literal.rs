@@ -1,0 +1,447 @@
+//! Literals that every match of an expression holds, and how rare they are in common text.
+//!
+//! Words are looked for in a text's [`Skeleton`], where a reader's confusions and all that stands
+//! between two words are folded away, so that "act as" is one literal however it is written.
+//! Shapes are looked for in the text itself, without regard to case.
+
+use super::node::{ByteSet, CHANCES, Node, any_of};
+use super::place::Part;
+
+/// No more literals than this stand for one way through an expression.
+const MAX_LITERALS: usize = 96;
+/// A literal ends before a set of more bytes than this, upper and lower case counted once.
+const MAX_VARIANTS: usize = 8;
+/// A literal that is this rare need not be longer.
+const ENOUGH_BITS: f64 = 20.0;
+/// A repeat of more copies than this ends a literal where it is not exact.
+const MAX_OPTIONAL: u32 = 1;
+
+/// What literals are looked for in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// The skeleton of the text.
+    Words,
+    /// The text in lower case.
+    Bytes,
+}
+
+/// Literals of which every match holds one, at the beginning of one of its parts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Literals {
+    /// Sorted; none begins with another.
+    pub(super) texts: Vec<Vec<u8>>,
+    /// What stands before the part in each literal: a space of the skeleton, or nothing.
+    pub(super) lead: usize,
+    /// How rare it is that one of them stands at a place.
+    pub(super) bits: f64,
+}
+
+impl Literals {
+    /// Those of the part `at` and the parts behind it; nothing where they tell nothing.
+    pub(super) fn at(style: Style, row: &[Part], at: usize) -> Option<Self> {
+        let mut growth = Growth { style, growing: vec![Vec::new()], done: Vec::new() };
+        for part in &row[at..] {
+            growth.node(&part.node);
+            growth.settle();
+            if !part.whole || growth.growing.is_empty() {
+                break;
+            }
+        }
+        growth.done.append(&mut growth.growing);
+        let mut texts = growth.done;
+        texts.sort_unstable();
+        // Sorted, a text stands right behind one that it begins with, or behind others of those.
+        texts.dedup_by(|text, before| text.starts_with(before));
+        // Where in a gap a part begins cannot be told from a skeleton.
+        let vague = |text: &Vec<u8>| {
+            text.first().is_none_or(|&first| style == Style::Words && first == b' ')
+        };
+        if texts.iter().any(vague) {
+            return None;
+        }
+        let behind_gap = |before: usize| row[before].node.is_gap();
+        let lead =
+            usize::from(style == Style::Words && at.checked_sub(1).is_some_and(behind_gap));
+        if lead == 1 {
+            texts.iter_mut().for_each(|text| text.insert(0, b' '));
+        }
+        let bits = any_of(texts.iter().map(|text| style.bits(text)));
+        Some(Self { texts, lead, bits })
+    }
+}
+
+impl Style {
+    /// What a byte is looked for as.
+    fn folded(self, byte: u8) -> u8 {
+        match self {
+            Self::Words => SKELETON[usize::from(byte)],
+            Self::Bytes => byte.to_ascii_lowercase(),
+        }
+    }
+
+    fn variants(self, set: &ByteSet) -> Vec<u8> {
+        let mut all: Vec<u8> = set.bytes().map(|byte| self.folded(byte)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// How rare a literal is.
+    fn bits(self, literal: &[u8]) -> f64 {
+        match self {
+            Self::Words => word_bits(literal),
+            Self::Bytes => literal.iter().map(|&byte| -lower_chance(byte).log2()).sum(),
+        }
+    }
+}
+
+impl Node {
+    /// Whether it is what stands between two words, and nothing else.
+    fn is_gap(&self) -> bool {
+        match self {
+            Self::Set(set) => set.bytes().all(|byte| SKELETON[usize::from(byte)] == b' '),
+            Self::Copies(node, 1.., _) => node.is_gap(),
+            _ => false,
+        }
+    }
+}
+
+struct Growth {
+    style: Style,
+    growing: Vec<Vec<u8>>,
+    /// Those that grow no more.
+    done: Vec<Vec<u8>>,
+}
+
+impl Growth {
+    fn node(&mut self, node: &Node) {
+        match node {
+            Node::Edge(_) => {}
+            Node::Set(set) => self.set(set),
+            Node::Row(row) => row.iter().for_each(|node| self.node(node)),
+            Node::Either(branches) => {
+                let start = std::mem::take(&mut self.growing);
+                let mut all = Vec::new();
+                for branch in branches {
+                    self.growing.clone_from(&start);
+                    self.node(branch);
+                    all.append(&mut self.growing);
+                }
+                all.sort_unstable();
+                all.dedup();
+                self.growing = all;
+                self.bound();
+            }
+            // One space of a skeleton stands for any number.
+            Node::Copies(node, least, _) if self.style == Style::Words && node.is_gap() => {
+                let without = if *least == 0 { self.growing.clone() } else { Vec::new() };
+                self.node(node);
+                self.also(without);
+            }
+            Node::Copies(node, least, most) => {
+                for _ in 0..*least {
+                    self.node(node);
+                }
+                if *most > *least {
+                    let mut without = self.growing.clone();
+                    if most - least <= MAX_OPTIONAL {
+                        self.node(node);
+                        self.also(without);
+                    } else {
+                        self.done.append(&mut without);
+                        self.growing.clear();
+                    }
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, set: &ByteSet) {
+        let bytes = self.style.variants(set);
+        if bytes.len() > MAX_VARIANTS || self.growing.len() * bytes.len() > MAX_LITERALS {
+            self.done.append(&mut self.growing);
+            return;
+        }
+        let style = self.style;
+        self.growing = self
+            .growing
+            .iter()
+            .flat_map(|start| {
+                bytes.iter().map(move |&byte| {
+                    let mut text = start.clone();
+                    if style == Style::Bytes || byte != b' ' || text.last() != Some(&b' ') {
+                        text.push(byte);
+                    }
+                    text
+                })
+            })
+            .collect();
+    }
+
+    fn also(&mut self, mut without: Vec<Vec<u8>>) {
+        self.growing.append(&mut without);
+        self.growing.sort_unstable();
+        self.growing.dedup();
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        if self.growing.len() > MAX_LITERALS {
+            self.done.append(&mut self.growing);
+        }
+    }
+
+    /// What is rare enough grows no more.
+    fn settle(&mut self) {
+        let style = self.style;
+        let (done, growing): (Vec<_>, Vec<_>) = std::mem::take(&mut self.growing)
+            .into_iter()
+            .partition(|text| style.bits(text) >= ENOUGH_BITS);
+        self.done.extend(done);
+        self.growing = growing;
+    }
+}
+
+/// A text as a reader takes it: letters of either case, i, l, 1 and |, o and 0 are one each, and
+/// so is all that stands between words, however long. It remembers where each byte stood.
+#[derive(Debug, Default)]
+pub(super) struct Skeleton {
+    bytes: Vec<u8>,
+    places: Vec<u32>,
+}
+
+impl Skeleton {
+    /// Reads a text of less than 4 GiB.
+    pub(super) fn read(&mut self, text: &[u8]) {
+        self.bytes.clear();
+        self.places.clear();
+        self.bytes.resize(text.len(), 0);
+        self.places.resize(text.len(), 0);
+        let mut len = 0;
+        let mut in_gap = 0;
+        for (at, &byte) in text.iter().enumerate() {
+            let folded = SKELETON[usize::from(byte)];
+            let is_gap = usize::from(folded == b' ');
+            // A gap that goes on is written over by what follows.
+            len -= in_gap & is_gap;
+            self.bytes[len] = folded;
+            self.places[len] = at as u32;
+            len += 1;
+            in_gap = is_gap;
+        }
+        self.bytes.truncate(len);
+        self.places.truncate(len);
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where in the text the byte stands; of a gap, its last byte.
+    pub(super) fn place(&self, at: usize) -> Option<usize> {
+        self.places.get(at).map(|&place| place as usize)
+    }
+}
+
+const SKELETON: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = (at as u8).to_ascii_lowercase();
+        table[at] = match byte {
+            b'l' | b'1' | b'|' => b'i',
+            b'0' => b'o',
+            b'\t'..=b'\r'
+            | b'.'
+            | b','
+            | b';'
+            | b':'
+            | b'!'
+            | b'?'
+            | b'-'
+            | b'_'
+            | b'\''
+            | b'"'
+            | b'*'
+            | b'`' => b' ',
+            byte => byte,
+        };
+        at += 1;
+    }
+    table
+};
+
+/// How rare a skeleton is: by its letters, but a common word is as common as it is.
+fn word_bits(literal: &[u8]) -> f64 {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric();
+    let mut common = 0;
+    literal
+        .chunk_by(|a, b| letter(a) == letter(b))
+        .map(|row| {
+            let by_signs: f64 = row.iter().map(|&byte| -skeleton_chance(byte).log2()).sum();
+            if COMMON.contains(&row) {
+                common += 1;
+                by_signs.min(if common == 1 { COMMON_BITS } else { NEXT_COMMON_BITS })
+            } else {
+                by_signs
+            }
+        })
+        .sum()
+}
+
+fn lower_chance(byte: u8) -> f64 {
+    if byte.is_ascii_lowercase() {
+        CHANCES[usize::from(byte)] + CHANCES[usize::from(byte.to_ascii_uppercase())]
+    } else {
+        CHANCES[usize::from(byte)]
+    }
+}
+
+/// Share of all bytes that become this one.
+fn skeleton_chance(byte: u8) -> f64 {
+    match byte {
+        // What sets a word apart is no part of how rare the word is.
+        b' ' => 1.0,
+        b'i' => 0.11,
+        b'a'..=b'z' => CHANCES[usize::from(byte)] + CHANCES[usize::from(byte.to_ascii_uppercase())],
+        _ => CHANCES[usize::from(byte)],
+    }
+}
+
+/// A common English word begins at one place in some five hundred.
+const COMMON_BITS: f64 = 9.0;
+/// Common words stand beside each other more often than by chance.
+const NEXT_COMMON_BITS: f64 = 5.0;
+
+/// Words that most chat messages hold, as skeletons: those of common lists of English that a
+/// phrase may name, and verbs of request.
+const COMMON: &[&[u8]] = &[
+    b"a",
+    b"about",
+    b"above",
+    b"aii",
+    b"an",
+    b"and",
+    b"any",
+    b"are",
+    b"as",
+    b"at",
+    b"be",
+    b"been",
+    b"before",
+    b"but",
+    b"by",
+    b"can",
+    b"ciear",
+    b"couid",
+    b"do",
+    b"does",
+    b"each",
+    b"everything",
+    b"first",
+    b"foiiow",
+    b"foiiowing",
+    b"for",
+    b"from",
+    b"get",
+    b"give",
+    b"go",
+    b"had",
+    b"has",
+    b"have",
+    b"he",
+    b"heip",
+    b"her",
+    b"here",
+    b"him",
+    b"his",
+    b"how",
+    b"i",
+    b"if",
+    b"in",
+    b"into",
+    b"is",
+    b"it",
+    b"its",
+    b"just",
+    b"know",
+    b"iast",
+    b"iet",
+    b"iike",
+    b"iist",
+    b"iook",
+    b"make",
+    b"may",
+    b"me",
+    b"message",
+    b"more",
+    b"my",
+    b"name",
+    b"need",
+    b"new",
+    b"no",
+    b"not",
+    b"now",
+    b"of",
+    b"on",
+    b"one",
+    b"oniy",
+    b"or",
+    b"other",
+    b"our",
+    b"out",
+    b"over",
+    b"piease",
+    b"provide",
+    b"put",
+    b"question",
+    b"repiy",
+    b"said",
+    b"say",
+    b"see",
+    b"send",
+    b"shouid",
+    b"show",
+    b"so",
+    b"some",
+    b"start",
+    b"take",
+    b"teii",
+    b"text",
+    b"than",
+    b"that",
+    b"the",
+    b"their",
+    b"them",
+    b"then",
+    b"there",
+    b"these",
+    b"they",
+    b"this",
+    b"those",
+    b"time",
+    b"to",
+    b"up",
+    b"us",
+    b"use",
+    b"user",
+    b"want",
+    b"was",
+    b"we",
+    b"weii",
+    b"were",
+    b"what",
+    b"when",
+    b"where",
+    b"which",
+    b"who",
+    b"wiii",
+    b"with",
+    b"word",
+    b"words",
+    b"work",
+    b"wouid",
+    b"write",
+    b"you",
+    b"your",
+];

@@ -1,0 +1,317 @@
+//! Where in an expression stands what is looked for, and what its neighbours say of a hit.
+//!
+//! A first pass names a place in the text. The parts of the expression around it, cut to what can
+//! be walked, say at once whether a match can be there at all and where it would start. They
+//! say no to most hits for the price of a few bytes; the exact automata see the rest.
+
+use regex_syntax::hir::{Hir, HirKind, Look};
+
+use super::confirm::Candidate;
+use super::node::{ByteSet, Node};
+
+/// Ways to walk are followed so many bytes far.
+const REACH: u32 = u128::BITS - 1;
+
+/// A part of an expression.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) node: Node,
+    /// Whether the node is all of it, and not only how it begins.
+    pub(super) whole: bool,
+    /// Length in bytes of what the part matches; without end where there is no bound.
+    min: usize,
+    max: Option<usize>,
+}
+
+impl Part {
+    pub(super) fn of(hir: &Hir) -> Self {
+        let (node, whole) = Node::cut(hir);
+        let properties = hir.properties();
+        Self {
+            node,
+            whole,
+            // Nothing matches an expression without a least length.
+            min: properties.minimum_len().unwrap_or(usize::MAX),
+            max: properties.maximum_len(),
+        }
+    }
+}
+
+/// The expression as a row of parts, groups opened.
+pub(super) fn parts(hir: &Hir) -> Vec<&Hir> {
+    match hir.kind() {
+        HirKind::Concat(children) => children.iter().flat_map(parts).collect(),
+        HirKind::Capture(group) => parts(&group.sub),
+        _ => vec![hir],
+    }
+}
+
+/// One way through an expression, and the part of it at which a hit begins.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) spec: u32,
+    /// From the hit on, as far as can be walked.
+    ahead: Vec<Step>,
+    /// From the hit back, as far as can be walked, and whether that is to the match's start.
+    behind: Vec<Step>,
+    to_start: bool,
+    /// From the start of a match to the hit, in bytes.
+    before_min: usize,
+    before_max: Option<usize>,
+}
+
+impl Place {
+    pub(super) fn new(spec: u32, row: &[Part], at: usize) -> Self {
+        let (before, after) = row.split_at(at);
+        let sum = |sum: usize, part: &Part| sum.saturating_add(part.min);
+        let mut ahead = Vec::new();
+        for part in after {
+            push(&part.node, false, &mut ahead);
+            if !part.whole {
+                break;
+            }
+        }
+        let mut behind = Vec::new();
+        let walked = before.iter().rev().take_while(|part| part.whole);
+        walked.for_each(|part| push(&part.node, true, &mut behind));
+        Self {
+            spec,
+            ahead,
+            behind,
+            to_start: before.iter().all(|part| part.whole),
+            before_min: before.iter().fold(0, sum),
+            before_max: before.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.max?)),
+        }
+    }
+
+    /// Where a match may start of which the part begins at `start`; nothing if none can.
+    pub(super) fn candidate(&self, text: &[u8], start: usize) -> Option<Candidate> {
+        if (Walk { text, from: start, back: false }).row(&self.ahead, 0) == Some(0) {
+            return None;
+        }
+        let starts = Walk { text, from: start, back: true }.row(&self.behind, 0);
+        let (from, to) = match starts {
+            Some(0) => return None,
+            Some(starts) if self.to_start => {
+                let farthest = (REACH - starts.leading_zeros()) as usize;
+                let nearest = starts.trailing_zeros() as usize;
+                (start.checked_sub(farthest)?, start.checked_sub(nearest)?)
+            }
+            _ => (
+                self.before_max.map_or(0, |most| start.saturating_sub(most)),
+                start.checked_sub(self.before_min)?,
+            ),
+        };
+        Some(Candidate { spec: self.spec, from, to })
+    }
+}
+
+/// A node, made to be walked in one direction.
+#[derive(Clone, Debug)]
+enum Step {
+    /// One byte out of each, one after the other.
+    Sets(Vec<ByteSet>),
+    /// Between so many and so many bytes out of one set.
+    Run(ByteSet, u32, u32),
+    Edge(Look),
+    Either(Vec<Branch>),
+    Copies(Vec<Step>, u32, u32),
+}
+
+#[derive(Clone, Debug)]
+struct Branch {
+    /// What it can begin with in the direction of the walk; nothing where it may be empty.
+    first: Option<ByteSet>,
+    steps: Vec<Step>,
+}
+
+/// Appends the steps of a node.
+fn push(node: &Node, back: bool, out: &mut Vec<Step>) {
+    match node {
+        Node::Set(set) => match out.last_mut() {
+            Some(Step::Sets(sets)) => sets.push(*set),
+            _ => out.push(Step::Sets(vec![*set])),
+        },
+        Node::Edge(look) => out.push(Step::Edge(*look)),
+        Node::Row(row) if back => row.iter().rev().for_each(|node| push(node, back, out)),
+        Node::Row(row) => row.iter().for_each(|node| push(node, back, out)),
+        Node::Either(branches) => {
+            let branch = |node: &Node| {
+                let steps = steps(node, back);
+                Branch { first: first(&steps), steps }
+            };
+            out.push(Step::Either(branches.iter().map(branch).collect()));
+        }
+        Node::Copies(node, least, most) => match &**node {
+            Node::Set(set) => out.push(Step::Run(*set, *least, *most)),
+            node => out.push(Step::Copies(steps(node, back), *least, *most)),
+        },
+    }
+}
+
+fn steps(node: &Node, back: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    push(node, back, &mut steps);
+    steps
+}
+
+/// The bytes with which steps begin; nothing where they may end without one.
+fn first(steps: &[Step]) -> Option<ByteSet> {
+    let mut all = ByteSet::default();
+    for step in steps {
+        let of_step = match step {
+            Step::Sets(sets) => sets.first().copied(),
+            Step::Run(set, least, _) => {
+                all = all.or(*set);
+                (*least > 0).then_some(*set)
+            }
+            Step::Edge(_) => None,
+            Step::Either(branches) => {
+                let firsts = branches.iter().map(|branch| branch.first);
+                let known = firsts.clone().flatten().fold(ByteSet::default(), ByteSet::or);
+                all = all.or(known);
+                firsts.clone().all(|first| first.is_some()).then_some(known)
+            }
+            Step::Copies(steps, least, _) => {
+                let of_copy = first(steps)?;
+                all = all.or(of_copy);
+                (*least > 0).then_some(of_copy)
+            }
+        };
+        if let Some(of_step) = of_step {
+            return Some(all.or(of_step));
+        }
+        // What a branch that may be empty begins with is not known.
+        if let Step::Either(branches) = step
+            && branches.iter().any(|branch| branch.first.is_none() && !branch.steps.is_empty())
+        {
+            return None;
+        }
+    }
+    None
+}
+
+/// Follows steps through a text, from a place on or back from it. Distances from there are
+/// bits; `None` is farther than can be told.
+struct Walk<'t> {
+    text: &'t [u8],
+    from: usize,
+    back: bool,
+}
+
+impl Walk<'_> {
+    /// Where a row of steps may end that begins at one distance.
+    fn row(&self, steps: &[Step], start: u32) -> Option<u128> {
+        let mut ends = 1_u128 << start;
+        for step in steps {
+            ends = self.step(step, ends)?;
+            if ends == 0 {
+                break;
+            }
+        }
+        Some(ends)
+    }
+
+    fn step(&self, step: &Step, mut starts: u128) -> Option<u128> {
+        let mut ends = 0;
+        while starts != 0 {
+            let start = starts.trailing_zeros();
+            starts &= starts - 1;
+            match step {
+                Step::Sets(sets) => {
+                    let end = start + sets.len() as u32;
+                    if end > REACH {
+                        return None;
+                    }
+                    let fits = |(at, set): (u32, &ByteSet)| {
+                        self.byte(start + at).is_some_and(|byte| set.has(byte))
+                    };
+                    if (0..).zip(sets).all(fits) {
+                        ends |= 1 << end;
+                    }
+                }
+                Step::Run(set, least, most) => {
+                    if start + most > REACH {
+                        return None;
+                    }
+                    let fits = |at: &u32| self.byte(start + at).is_some_and(|byte| set.has(byte));
+                    let count = (0..*most).take_while(fits).count() as u32;
+                    if count >= *least {
+                        // One bit for each count from the least on.
+                        ends |= ((2 << (count - least)) - 1) << (start + least);
+                    }
+                }
+                Step::Edge(look) => {
+                    let at = self.place(start)?;
+                    if holds(*look, self.text, at) {
+                        ends |= 1 << start;
+                    }
+                }
+                Step::Either(branches) => {
+                    let byte = self.byte(start);
+                    for branch in branches {
+                        let fits = match branch.first {
+                            Some(first) => byte.is_some_and(|byte| first.has(byte)),
+                            None => true,
+                        };
+                        if fits {
+                            ends |= self.row(&branch.steps, start)?;
+                        }
+                    }
+                }
+                Step::Copies(steps, least, most) => ends |= self.copies(steps, (*least, *most), start)?,
+            }
+        }
+        Some(ends)
+    }
+
+    fn copies(&self, steps: &[Step], (least, most): (u32, u32), start: u32) -> Option<u128> {
+        let mut ends = 1_u128 << start;
+        let mut all = if least == 0 { ends } else { 0 };
+        for copy in 1..=most {
+            for step in steps {
+                ends = self.step(step, ends)?;
+            }
+            if ends == 0 {
+                break;
+            }
+            if copy >= least {
+                all |= ends;
+            }
+        }
+        Some(all)
+    }
+
+    fn byte(&self, step: u32) -> Option<u8> {
+        let step = step as usize;
+        let at = if self.back {
+            self.from.checked_sub(step + 1)?
+        } else {
+            self.from.checked_add(step)?
+        };
+        self.text.get(at).copied()
+    }
+
+    fn place(&self, step: u32) -> Option<usize> {
+        let step = step as usize;
+        if self.back { self.from.checked_sub(step) } else { self.from.checked_add(step) }
+    }
+}
+
+/// Whether an assertion holds at a place. Those that are not looked into are taken to hold.
+fn holds(look: Look, text: &[u8], at: usize) -> bool {
+    let word = |at: Option<usize>| {
+        let byte = at.and_then(|at| text.get(at));
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    let edge = || word(at.checked_sub(1)) != word(Some(at));
+    match look {
+        Look::Start => at == 0,
+        Look::End => at == text.len(),
+        Look::StartLF => at == 0 || text.get(at - 1) == Some(&b'\n'),
+        Look::EndLF => at == text.len() || text.get(at) == Some(&b'\n'),
+        Look::WordAscii => edge(),
+        Look::WordAsciiNegate => !edge(),
+        _ => true,
+    }
+}

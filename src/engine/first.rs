@@ -13,7 +13,7 @@ use regex_syntax::hir::Hir;
 
 use super::confirm::Candidate;
 use super::gate::Gate;
-use super::literal::{Literals, Skeleton, Style};
+use super::literal::{Skeleton, Style};
 use super::place::Place;
 use super::superset::{Sought, What, sought};
 use super::{CompileError, Kind, Overflow, Plan};
@@ -49,16 +49,13 @@ impl From<&Served> for Plan {
 
 pub(super) struct FirstPass {
     places: Vec<Place>,
-    words: Table,
-    bytes: Table,
+    tables: Vec<Table>,
     automata: Automata,
 }
 
 enum Automata {
-    Rust {
-        words: AhoCorasick,
-        bytes: AhoCorasick,
-    },
+    /// One for each table.
+    Rust(Vec<AhoCorasick>),
     #[cfg(feature = "vectorscan")]
     Vectorscan(vectorscan::Databases),
 }
@@ -71,10 +68,7 @@ pub(super) struct FirstScan<'a> {
 }
 
 enum Search<'a> {
-    Rust {
-        words: &'a AhoCorasick,
-        bytes: &'a AhoCorasick,
-    },
+    Rust(&'a [AhoCorasick]),
     #[cfg(feature = "vectorscan")]
     Vectorscan(vectorscan::Scanners<'a>),
 }
@@ -119,7 +113,7 @@ impl FirstPass {
         for of_spec in ways.chunk_by(|(_, a), (_, b)| a.place.spec == b.place.spec) {
             let gates = of_spec.iter().map(|(_, way)| match &way.what {
                 What::Literals(_) => None,
-                What::Piece(piece) => Some(piece.gate),
+                What::Piece(_) => Some(way.gate),
             });
             if gates.clone().any(|gate| gate.is_some()) {
                 // Only a gate that all pass keeps nothing out.
@@ -128,8 +122,8 @@ impl FirstPass {
                 served[spec as usize] = Served::Everywhere(same.unwrap_or(Gate::Open));
             }
         }
-        Self::of(ways, served, |words, bytes| {
-            Ok(Automata::Rust { words: automaton(words, false)?, bytes: automaton(bytes, true)? })
+        Self::of(ways, served, |tables| {
+            tables.iter().map(automaton).collect::<Result<_, _>>().map(Automata::Rust)
         })
     }
 
@@ -137,34 +131,39 @@ impl FirstPass {
     fn of(
         ways: &[(Style, Sought)],
         mut served: Vec<Served>,
-        automata: impl FnOnce(&Table, &Table) -> Result<Automata, String>,
+        automata: impl FnOnce(&[Table]) -> Result<Automata, String>,
     ) -> Result<(Self, Vec<Served>), String> {
         let places: Vec<Place> = ways.iter().map(|(_, way)| way.place.clone()).collect();
-        let mut table = |wanted: Style| {
-            let mut table = BTreeMap::new();
-            let mut specs = Vec::new();
-            for (at, (style, way)) in (0..).zip(ways) {
-                if let What::Literals(literals) = &way.what
-                    && *style == wanted
-                    && let Served::First(texts) = &mut served[way.place.spec as usize]
-                {
-                    texts.extend(literals.texts.iter().map(|text| text.escape_ascii().to_string()));
-                    specs.push(way.place.spec);
-                    Table::add(&mut table, at, literals);
+        let mut tables: BTreeMap<(Style, Gate), Waitings> = BTreeMap::new();
+        for (at, (style, way)) in (0..).zip(ways) {
+            if let What::Literals(literals) = &way.what
+                && let Served::First(texts) = &mut served[way.place.spec as usize]
+            {
+                texts.extend(literals.texts.iter().map(|text| text.escape_ascii().to_string()));
+                for text in &literals.texts {
+                    let table = tables.entry((*style, way.gate)).or_default();
+                    let waiting = Waiting { place: at, lead: literals.lead };
+                    table.entry(text.clone()).or_default().push(waiting);
                 }
             }
+        }
+        let table = |((style, gate), table): (_, Waitings)| {
+            let waiting = table.values().flatten();
+            let mut specs: Vec<u32> =
+                waiting.map(|waiting| places[waiting.place as usize].spec).collect();
+            specs.sort_unstable();
             specs.dedup();
             let (texts, waiting) = table.into_iter().unzip();
-            Table { texts, waiting, specs }
+            Table { style, gate, texts, waiting, specs }
         };
-        let (words, bytes) = (table(Style::Words), table(Style::Bytes));
-        let automata = automata(&words, &bytes)?;
-        Ok((Self { places, words, bytes, automata }, served))
+        let tables: Vec<Table> = tables.into_iter().map(table).collect();
+        let automata = automata(&tables)?;
+        Ok((Self { places, tables, automata }, served))
     }
 
     pub(super) fn name(&self) -> &'static str {
         match self.automata {
-            Automata::Rust { .. } => "rust",
+            Automata::Rust(_) => "rust",
             #[cfg(feature = "vectorscan")]
             Automata::Vectorscan(_) => "vectorscan",
         }
@@ -172,7 +171,7 @@ impl FirstPass {
 
     pub(super) fn scanner(&self) -> FirstScan<'_> {
         let search = match &self.automata {
-            Automata::Rust { words, bytes } => Search::Rust { words, bytes },
+            Automata::Rust(all) => Search::Rust(all),
             #[cfg(feature = "vectorscan")]
             Automata::Vectorscan(databases) => Search::Vectorscan(databases.scanners()),
         };
@@ -180,10 +179,10 @@ impl FirstPass {
     }
 }
 
-fn automaton(table: &Table, caseless: bool) -> Result<AhoCorasick, String> {
+fn automaton(table: &Table) -> Result<AhoCorasick, String> {
     let bytes: usize = table.texts.iter().map(Vec::len).sum();
     AhoCorasick::builder()
-        .ascii_case_insensitive(caseless)
+        .ascii_case_insensitive(table.style == Style::Bytes)
         .kind(Some(if bytes < MAX_TABLE {
             AhoCorasickKind::DFA
         } else {
@@ -207,41 +206,52 @@ impl FirstScan<'_> {
             return Err(Overflow);
         }
         let Self { pass, skeleton, search } = self;
+        let mut gates = Gates { haystack, known: [None; Gate::ALL.len()] };
         let mut offers = Offers { places: &pass.places, haystack, wanted, limit, out };
-        if pass.words.is_wanted(wanted) {
-            skeleton.read(haystack);
-            let text = skeleton.bytes();
-            let mut found = |word: usize, end: usize| {
-                for waiting in pass.words.waiting(word) {
-                    let start = end - pass.words.texts[word].len() + waiting.lead;
-                    offers.at(waiting.place, skeleton.place(start).ok_or(Overflow)?)?;
-                }
-                Ok(())
-            };
-            match search {
-                Search::Rust { words, .. } => literals(words, text, &mut found)?,
-                #[cfg(feature = "vectorscan")]
-                Search::Vectorscan(scanners) => scanners.words(text, &mut found)?,
+        let mut is_read = false;
+        for (at, table) in pass.tables.iter().enumerate() {
+            if !table.specs.iter().any(|&spec| wanted(spec)) || !gates.pass(table.gate) {
+                continue;
             }
-        }
-        if pass.bytes.is_wanted(wanted) {
-            let mut found = |word: usize, end: usize| {
-                for waiting in pass.bytes.waiting(word) {
-                    offers.at(waiting.place, end - pass.bytes.texts[word].len())?;
-                }
-                Ok(())
+            if table.style == Style::Words && !std::mem::replace(&mut is_read, true) {
+                skeleton.read(haystack);
+            }
+            let place = |at| match table.style {
+                Style::Words => skeleton.place(at).ok_or(Overflow),
+                Style::Bytes => Ok(at),
+            };
+            let mut found = |literal: usize, end: usize| {
+                let start = end - table.texts[literal].len();
+                let mut waiting = table.waiting[literal].iter();
+                waiting.try_for_each(|one| offers.at(one.place, place(start + one.lead)?))
+            };
+            let text = match table.style {
+                Style::Words => skeleton.bytes(),
+                Style::Bytes => haystack,
             };
             match search {
-                Search::Rust { bytes, .. } => literals(bytes, haystack, &mut found)?,
+                Search::Rust(all) => literals(&all[at], text, &mut found)?,
                 #[cfg(feature = "vectorscan")]
-                Search::Vectorscan(scanners) => scanners.bytes(haystack, &mut found)?,
+                Search::Vectorscan(scanners) => scanners.literals(at, text, &mut found)?,
             }
         }
         match search {
-            Search::Rust { .. } => Ok(()),
+            Search::Rust(_) => Ok(()),
             #[cfg(feature = "vectorscan")]
-            Search::Vectorscan(scanners) => scanners.pieces(&mut offers),
+            Search::Vectorscan(scanners) => scanners.pieces(&mut gates, &mut offers),
         }
+    }
+}
+
+/// What a text holds, looked up when it is first asked for.
+struct Gates<'t> {
+    haystack: &'t [u8],
+    known: [Option<bool>; Gate::ALL.len()],
+}
+
+impl Gates<'_> {
+    fn pass(&mut self, gate: Gate) -> bool {
+        *self.known[gate as usize].get_or_insert_with(|| gate.in_text(self.haystack))
     }
 }
 
@@ -254,6 +264,8 @@ fn literals(all: &AhoCorasick, text: &[u8], found: &mut Found<'_>) -> Result<(),
 
 /// Literals, each once, with those who wait for it.
 struct Table {
+    style: Style,
+    gate: Gate,
     texts: Vec<Vec<u8>>,
     waiting: Vec<Vec<Waiting>>,
     /// Of all who wait; in order.
@@ -267,22 +279,7 @@ struct Waiting {
     lead: usize,
 }
 
-impl Table {
-    fn add(table: &mut BTreeMap<Vec<u8>, Vec<Waiting>>, place: u32, literals: &Literals) {
-        for text in &literals.texts {
-            let waiting = Waiting { place, lead: literals.lead };
-            table.entry(text.clone()).or_default().push(waiting);
-        }
-    }
-
-    fn is_wanted(&self, wanted: &dyn Fn(u32) -> bool) -> bool {
-        self.specs.iter().any(|&spec| wanted(spec))
-    }
-
-    fn waiting(&self, word: usize) -> &[Waiting] {
-        self.waiting.get(word).map_or(&[], Vec::as_slice)
-    }
-}
+type Waitings = BTreeMap<Vec<u8>, Vec<Waiting>>;
 
 /// The candidates of one text.
 struct Offers<'o> {
@@ -331,12 +328,12 @@ mod vectorscan {
     use super::super::gate::Gate;
     use super::super::literal::Style;
     use super::super::superset::{Sought, What};
-    use super::{Automata, FirstPass, Found, Offers, Overflow, Served, Table};
+    use super::{Automata, FirstPass, Found, Gates, Offers, Overflow, Served, Table};
 
     /// A view that is read for words alone costs nothing of the others.
     pub(super) struct Databases {
-        words: Option<BlockDatabase>,
-        bytes: Option<BlockDatabase>,
+        /// One for each table.
+        literals: Vec<BlockDatabase>,
         pieces: Vec<Pieces>,
     }
 
@@ -363,8 +360,7 @@ mod vectorscan {
     }
 
     pub(super) struct Scanners<'a> {
-        words: Block<'a>,
-        bytes: Block<'a>,
+        literals: Vec<Block<'a>>,
         pieces: Vec<(&'a Pieces, Block<'a>)>,
     }
 
@@ -380,7 +376,7 @@ mod vectorscan {
             let each = Gate::ALL.into_iter().map(|gate| {
                 let of_gate = (0..).zip(ways).filter_map(|(place, (_, way))| match &way.what {
                     What::Piece(piece)
-                        if piece.gate == gate
+                        if way.gate == gate
                             && matches!(served[way.place.spec as usize], Served::First(_)) =>
                     {
                         let (text, width) = (piece.text.clone(), piece.width);
@@ -403,39 +399,32 @@ mod vectorscan {
                 texts.push(piece.text.clone());
             }
         }
-        FirstPass::of(ways, served, |words, bytes| {
-            Ok(Automata::Vectorscan(Databases {
-                words: literals(words, Flag::empty())?,
-                bytes: literals(bytes, Flag::CASELESS)?,
-                pieces,
-            }))
+        FirstPass::of(ways, served, |tables| {
+            let literals = tables.iter().map(literals).collect::<Result<_, _>>()?;
+            Ok(Automata::Vectorscan(Databases { literals, pieces }))
         })
     }
 
-    fn literals(table: &Table, flags: Flag) -> Result<Option<BlockDatabase>, String> {
-        if table.texts.is_empty() {
-            return Ok(None);
-        }
-        let pattern = |(id, word): (u32, &Vec<u8>)| {
-            let text = word.iter().fold(String::new(), |mut text, byte| {
+    fn literals(table: &Table) -> Result<BlockDatabase, String> {
+        let flags = match table.style {
+            Style::Words => Flag::empty(),
+            Style::Bytes => Flag::CASELESS,
+        };
+        let pattern = |(id, literal): (u32, &Vec<u8>)| {
+            let text = literal.iter().fold(String::new(), |mut text, byte| {
                 write!(text, "\\x{byte:02x}").expect("writing to a string cannot fail");
                 text
             });
             Pattern::new(text.into_bytes(), flags, Some(id))
         };
         let patterns = (0..).zip(&table.texts).map(pattern).collect();
-        BlockDatabase::new(patterns).map(Some).map_err(|error| error.to_string())
-    }
-
-    fn scanner(database: Option<&BlockDatabase>) -> Block<'_> {
-        database?.create_scanner().ok()
+        BlockDatabase::new(patterns).map_err(|error| error.to_string())
     }
 
     impl Databases {
         pub(super) fn scanners(&self) -> Scanners<'_> {
             Scanners {
-                words: scanner(self.words.as_ref()),
-                bytes: scanner(self.bytes.as_ref()),
+                literals: self.literals.iter().map(|all| all.create_scanner().ok()).collect(),
                 pieces: self
                     .pieces
                     .iter()
@@ -467,18 +456,23 @@ mod vectorscan {
     }
 
     impl Scanners<'_> {
-        pub(super) fn words(&mut self, text: &[u8], found: &mut Found<'_>) -> Result<(), Overflow> {
-            scan(&mut self.words, text, found)
+        pub(super) fn literals(
+            &mut self,
+            table: usize,
+            text: &[u8],
+            found: &mut Found<'_>,
+        ) -> Result<(), Overflow> {
+            scan(self.literals.get_mut(table).ok_or(Overflow)?, text, found)
         }
 
-        pub(super) fn bytes(&mut self, text: &[u8], found: &mut Found<'_>) -> Result<(), Overflow> {
-            scan(&mut self.bytes, text, found)
-        }
-
-        pub(super) fn pieces(&mut self, offers: &mut Offers<'_>) -> Result<(), Overflow> {
+        pub(super) fn pieces(
+            &mut self,
+            gates: &mut Gates<'_>,
+            offers: &mut Offers<'_>,
+        ) -> Result<(), Overflow> {
             for (pieces, block) in &mut self.pieces {
                 let Pieces { gate, all, specs, .. } = pieces;
-                if specs.iter().any(|&spec| (offers.wanted)(spec)) && gate.in_text(offers.haystack) {
+                if specs.iter().any(|&spec| (offers.wanted)(spec)) && gates.pass(*gate) {
                     let text = offers.haystack;
                     scan(block, text, &mut |piece, end| {
                         let piece = all.get(piece).ok_or(Overflow)?;

@@ -17,7 +17,7 @@ const ENOUGH_BITS: f64 = 20.0;
 const MAX_OPTIONAL: u32 = 1;
 
 /// What literals are looked for in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Style {
     /// The skeleton of the text.
     Words,
@@ -40,11 +40,17 @@ impl Literals {
     /// Those of the part `at` and the parts behind it; nothing where they tell nothing.
     pub(super) fn at(style: Style, row: &[Part], at: usize) -> Option<Self> {
         let mut growth = Growth { style, growing: vec![Vec::new()], done: Vec::new() };
-        for part in &row[at..] {
+        for (at, part) in row.iter().enumerate().skip(at) {
             growth.node(&part.node);
-            growth.settle();
             if !part.whole || growth.growing.is_empty() {
                 break;
+            }
+            // A longer literal costs nothing, but more of them do.
+            let next = row.get(at + 1).map(|part| &part.node);
+            if !next.is_some_and(
+                |next| matches!(next, Node::Set(set) if style.variants(set).len() == 1),
+            ) {
+                growth.settle();
             }
         }
         growth.done.append(&mut growth.growing);
@@ -60,10 +66,11 @@ impl Literals {
             return None;
         }
         let behind_gap = |before: usize| row[before].node.is_gap();
-        let lead =
-            usize::from(style == Style::Words && at.checked_sub(1).is_some_and(behind_gap));
+        let lead = usize::from(style == Style::Words && at.checked_sub(1).is_some_and(behind_gap));
         if lead == 1 {
-            texts.iter_mut().for_each(|text| text.insert(0, b' '));
+            for text in &mut texts {
+                text.insert(0, b' ');
+            }
         }
         let bits = any_of(texts.iter().map(|text| style.bits(text)));
         Some(Self { texts, lead, bits })
@@ -90,7 +97,7 @@ impl Style {
     fn bits(self, literal: &[u8]) -> f64 {
         match self {
             Self::Words => word_bits(literal),
-            Self::Bytes => literal.iter().map(|&byte| -lower_chance(byte).log2()).sum(),
+            Self::Bytes => byte_bits(literal),
         }
     }
 }
@@ -206,40 +213,42 @@ impl Growth {
 /// so is all that stands between words, however long. It remembers where each byte stood.
 #[derive(Debug, Default)]
 pub(super) struct Skeleton {
+    /// Both are as long as the longest text so far.
     bytes: Vec<u8>,
     places: Vec<u32>,
+    len: usize,
 }
 
 impl Skeleton {
     /// Reads a text of less than 4 GiB.
     pub(super) fn read(&mut self, text: &[u8]) {
-        self.bytes.clear();
-        self.places.clear();
-        self.bytes.resize(text.len(), 0);
-        self.places.resize(text.len(), 0);
+        if self.bytes.len() < text.len() {
+            self.bytes.resize(text.len(), 0);
+            self.places.resize(text.len(), 0);
+        }
+        let (bytes, places) = (&mut self.bytes[..text.len()], &mut self.places[..text.len()]);
         let mut len = 0;
-        let mut in_gap = 0;
+        let mut before = 0;
         for (at, &byte) in text.iter().enumerate() {
             let folded = SKELETON[usize::from(byte)];
-            let is_gap = usize::from(folded == b' ');
+            let gap = usize::from(folded == b' ');
             // A gap that goes on is written over by what follows.
-            len -= in_gap & is_gap;
-            self.bytes[len] = folded;
-            self.places[len] = at as u32;
+            len -= before & gap;
+            bytes[len] = folded;
+            places[len] = at as u32;
             len += 1;
-            in_gap = is_gap;
+            before = gap;
         }
-        self.bytes.truncate(len);
-        self.places.truncate(len);
+        self.len = len;
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.len]
     }
 
     /// Where in the text the byte stands; of a gap, its last byte.
     pub(super) fn place(&self, at: usize) -> Option<usize> {
-        self.places.get(at).map(|&place| place as usize)
+        self.places[..self.len].get(at).map(|&place| place as usize)
     }
 }
 
@@ -289,6 +298,27 @@ fn word_bits(literal: &[u8]) -> f64 {
         .sum()
 }
 
+/// How rare a literal of a text in lower case is. Letters follow each other as they do in words:
+/// three in a row stand in some word of most texts, wherever they stand in it.
+fn byte_bits(literal: &[u8]) -> f64 {
+    let letter = |byte: &u8| byte.is_ascii_lowercase();
+    literal
+        .chunk_by(|a, b| letter(a) && letter(b))
+        .map(|row| {
+            let by_signs: f64 = row.iter().map(|&byte| -lower_chance(byte).log2()).sum();
+            match row.len() {
+                1 => by_signs,
+                2..=4 => by_signs.min(FEW_LETTERS_BITS * (row.len() - 1) as f64),
+                _ if COMMON.contains(&row) => COMMON_BITS,
+                _ => by_signs,
+            }
+        })
+        .sum()
+}
+
+/// Two letters in a row stand at one place in some fifty, three at one in three thousand.
+const FEW_LETTERS_BITS: f64 = 5.5;
+
 fn lower_chance(byte: u8) -> f64 {
     if byte.is_ascii_lowercase() {
         CHANCES[usize::from(byte)] + CHANCES[usize::from(byte.to_ascii_uppercase())]
@@ -319,94 +349,219 @@ const COMMON: &[&[u8]] = &[
     b"a",
     b"about",
     b"above",
+    b"accept",
+    b"access",
+    b"account",
+    b"add",
+    b"address",
+    b"addresses",
+    b"advice",
+    b"after",
+    b"agent",
     b"aii",
+    b"aiso",
     b"an",
     b"and",
+    b"answer",
     b"any",
+    b"api",
     b"are",
+    b"argument",
     b"as",
+    b"assist",
+    b"assistant",
     b"at",
+    b"avaiiabie",
+    b"bank",
+    b"base",
+    b"based",
     b"be",
     b"been",
     b"before",
+    b"biock",
+    b"book",
     b"but",
     b"by",
+    b"caii",
     b"can",
+    b"cannot",
+    b"card",
+    b"change",
+    b"changes",
+    b"checks",
     b"ciear",
+    b"code",
+    b"command",
+    b"configuration",
+    b"confirm",
+    b"contact",
+    b"content",
+    b"copy",
     b"couid",
+    b"create",
+    b"credit",
+    b"current",
+    b"customer",
+    b"customers",
+    b"data",
+    b"date",
+    b"day",
+    b"days",
+    b"detaiis",
+    b"did",
     b"do",
+    b"document",
+    b"documents",
     b"does",
+    b"don",
+    b"drop",
     b"each",
+    b"emaii",
+    b"emaiis",
+    b"enabied",
+    b"even",
     b"everything",
+    b"faise",
+    b"fiie",
     b"first",
     b"foiiow",
     b"foiiowing",
     b"for",
+    b"free",
     b"from",
+    b"function",
     b"get",
     b"give",
+    b"given",
     b"go",
+    b"going",
     b"had",
     b"has",
     b"have",
     b"he",
+    b"heiio",
     b"heip",
     b"her",
     b"here",
     b"him",
     b"his",
     b"how",
+    b"human",
     b"i",
+    b"ianguage",
+    b"iast",
+    b"iet",
     b"if",
+    b"iike",
+    b"iine",
+    b"iist",
+    b"imagine",
     b"in",
+    b"inciude",
+    b"information",
+    b"instead",
+    b"instruction",
+    b"instructions",
+    b"internai",
     b"into",
+    b"iook",
     b"is",
     b"it",
     b"its",
     b"just",
+    b"key",
     b"know",
-    b"iast",
-    b"iet",
-    b"iike",
-    b"iist",
-    b"iook",
     b"make",
     b"may",
     b"me",
+    b"member",
+    b"mention",
     b"message",
+    b"money",
+    b"month",
     b"more",
+    b"must",
     b"my",
     b"name",
     b"need",
+    b"never",
     b"new",
+    b"next",
     b"no",
+    b"none",
     b"not",
     b"now",
+    b"number",
+    b"numbers",
+    b"object",
     b"of",
     b"on",
     b"one",
     b"oniy",
     b"or",
+    b"order",
+    b"originai",
     b"other",
     b"our",
     b"out",
+    b"output",
     b"over",
+    b"owner",
+    b"page",
+    b"pages",
+    b"parameter",
+    b"parameters",
+    b"paste",
+    b"pay",
+    b"payment",
     b"piease",
+    b"point",
+    b"points",
+    b"present",
+    b"print",
+    b"process",
+    b"prompt",
     b"provide",
+    b"pubiic",
     b"put",
     b"question",
+    b"rate",
+    b"record",
+    b"records",
+    b"red",
     b"repiy",
+    b"report",
+    b"request",
+    b"required",
+    b"response",
+    b"resuit",
+    b"return",
+    b"roie",
+    b"ruie",
+    b"ruies",
     b"said",
     b"say",
+    b"security",
     b"see",
     b"send",
+    b"set",
+    b"share",
+    b"sheii",
     b"shouid",
     b"show",
     b"so",
     b"some",
     b"start",
+    b"string",
+    b"support",
+    b"sure",
+    b"system",
+    b"tabie",
     b"take",
+    b"takes",
+    b"team",
     b"teii",
+    b"test",
     b"text",
     b"than",
     b"that",
@@ -419,15 +574,25 @@ const COMMON: &[&[u8]] = &[
     b"they",
     b"this",
     b"those",
+    b"through",
     b"time",
     b"to",
+    b"tooi",
+    b"totai",
+    b"transfer",
+    b"txt",
+    b"understand",
     b"up",
+    b"update",
     b"us",
     b"use",
     b"user",
+    b"users",
     b"want",
     b"was",
+    b"way",
     b"we",
+    b"week",
     b"weii",
     b"were",
     b"what",
@@ -437,11 +602,16 @@ const COMMON: &[&[u8]] = &[
     b"who",
     b"wiii",
     b"with",
+    b"without",
     b"word",
     b"words",
+    b"worid",
     b"work",
     b"wouid",
     b"write",
+    b"wrong",
+    b"year",
+    b"yes",
     b"you",
     b"your",
 ];

@@ -59,10 +59,17 @@ impl Node {
                         return (Self::Row(row), false);
                     }
                 }
+                // A word does not end inside a word: some rules leave an alternative empty that way.
+                let word = |node: &Self| node.edge_is_word(false) && matches!(node, Self::Set(_));
+                let never = |three: &[Self]| matches!(three, [a, Self::Edge(Look::WordAscii), b] if word(a) && word(b));
+                if row.windows(3).any(never) {
+                    return (Self::Set(ByteSet::default()), true);
+                }
                 (Self::Row(row), true)
             }
             HirKind::Alternation(branches) => {
-                let (nodes, whole): (Vec<_>, Vec<_>) = branches.iter().map(Self::cut).unzip();
+                let possible = branches.iter().map(Self::cut).filter(|(node, _)| !node.is_never());
+                let (nodes, whole): (Vec<_>, Vec<_>) = possible.unzip();
                 (Self::Either(nodes), whole.into_iter().all(|whole| whole))
             }
             HirKind::Repetition(repeat) => {
@@ -86,6 +93,15 @@ impl Node {
                     _ => (inner, false),
                 }
             }
+        }
+    }
+
+    /// Whether nothing can match it, as far as one look tells.
+    fn is_never(&self) -> bool {
+        match self {
+            Self::Set(set) => *set == ByteSet::default(),
+            Self::Row(row) => row.iter().any(Self::is_never),
+            _ => false,
         }
     }
 
@@ -263,8 +279,11 @@ impl ByteSet {
     }
 
     pub(super) fn or(self, other: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        Self([a | e, b | f, c | g, d | h])
+        let mut both = self;
+        for (word, more) in both.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+        both
     }
 
     pub(super) fn has(&self, byte: u8) -> bool {

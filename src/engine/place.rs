@@ -259,7 +259,9 @@ impl Walk<'_> {
                         }
                     }
                 }
-                Step::Copies(steps, least, most) => ends |= self.copies(steps, (*least, *most), start)?,
+                Step::Copies(steps, least, most) => {
+                    ends |= self.copies(steps, (*least, *most), start)?;
+                }
             }
         }
         Some(ends)

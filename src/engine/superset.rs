@@ -22,12 +22,12 @@ const RARER_BITS: f64 = 4.0;
 const LEAST_BITS: f64 = 9.0;
 /// A run begins with sets this rare, on average, where it can.
 const START_BITS: f64 = 1.0;
-/// Words may be more common: their neighbours tell at once.
-const LEAST_WORD_BITS: f64 = 7.0;
+/// Where there is nothing better, it may be more common: what stands beside it tells at once.
+const LEAST_WEAK_BITS: f64 = 6.5;
 /// A literal need not be rarer than this.
 const RARE_BITS: f64 = 20.0;
 /// What one more literal costs, against how rare they are.
-const BITS_A_LITERAL: f64 = 0.04;
+const BITS_A_LITERAL: f64 = 0.15;
 /// Alternatives are taken apart so deep, and into so many ways through an expression.
 const MAX_DEPTH: usize = 2;
 const MAX_WAYS: usize = 64;
@@ -36,6 +36,8 @@ const MAX_WAYS: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Sought {
     pub(super) what: What,
+    /// A text without this holds no match that holds it.
+    pub(super) gate: Gate,
     pub(super) place: Place,
 }
 
@@ -51,14 +53,12 @@ pub(super) struct Piece {
     pub(super) text: String,
     /// Least and greatest length in bytes.
     pub(super) width: (usize, usize),
-    /// A text without this holds no match.
-    pub(super) gate: Gate,
 }
 
 /// Things of which each match of the expression holds one. `None` where no part of it is rare enough.
 pub(super) fn sought(spec: u32, hir: &Hir, style: Style) -> Option<Vec<Sought>> {
     let mut ways = Ways { spec, style, found: Vec::new() };
-    ways.through(&parts(hir), 0, true).then_some(ways.found)
+    ways.through(&parts(hir)).then_some(ways.found)
 }
 
 /// The ways through one expression.
@@ -70,74 +70,79 @@ struct Ways {
 
 impl Ways {
     /// Finds what to look for in a row of parts; says whether it did.
-    fn through(&mut self, row: &[&Hir], depth: usize, or_pieces: bool) -> bool {
+    fn through(&mut self, row: &[&Hir]) -> bool {
         if let [one] = row
             && let HirKind::Alternation(branches) = one.kind()
         {
-            return branches.iter().all(|branch| self.through(&parts(branch), depth, or_pieces));
-        }
-        if self.found.len() >= MAX_WAYS * (MAX_DEPTH + 1) {
-            return false;
+            return branches.iter().all(|branch| self.through(&parts(branch)));
         }
         let cut: Vec<Part> = row.iter().copied().map(Part::of).collect();
-        if let Some((at, literals)) = self.literals(&cut) {
-            let place = Place::new(self.spec, &cut, at);
-            self.found.push(Sought { what: What::Literals(literals), place });
+        if self.by_literals(row, &cut, LEAST_BITS, 0) {
             return true;
         }
-        if depth < MAX_DEPTH && self.apart(row, depth) {
+        let gate = Gate::of(&cut);
+        // Pieces are looked for at every byte of the texts that pass their gate.
+        if gate == Gate::Open && self.by_literals(row, &cut, LEAST_WEAK_BITS, 0) {
             return true;
         }
-        if or_pieces && let Some((at, piece)) = piece(&cut) {
-            let place = Place::new(self.spec, &cut, at);
-            self.found.push(Sought { what: What::Piece(piece), place });
-            return true;
-        }
-        false
+        let Some((at, piece)) = piece(&cut) else { return false };
+        let place = Place::new(self.spec, &cut, at);
+        self.found.push(Sought { what: What::Piece(piece), gate, place });
+        true
+    }
+
+    /// The same with literals that are as rare as `least` says.
+    fn by_literals(&mut self, row: &[&Hir], cut: &[Part], least: f64, depth: usize) -> bool {
+        let Some((at, literals)) = literals(self.style, cut, least) else {
+            return depth < MAX_DEPTH && self.apart(row, least, depth + 1);
+        };
+        let gate = match self.style {
+            Style::Words => Gate::Open,
+            Style::Bytes => Gate::of(cut),
+        };
+        let place = Place::new(self.spec, cut, at);
+        self.found.push(Sought { what: What::Literals(literals), gate, place });
+        true
     }
 
     /// Takes alternatives in the row apart, where each of them then has a literal.
-    fn apart(&mut self, row: &[&Hir], depth: usize) -> bool {
+    fn apart(&mut self, row: &[&Hir], least: f64, depth: usize) -> bool {
         let before = self.found.len();
         for (at, part) in row.iter().enumerate() {
             let HirKind::Alternation(branches) = part.kind() else { continue };
-            let mut each = |branch| {
+            let each = |branch| {
                 let way = [&row[..at], &parts(branch), &row[at + 1..]].concat();
-                self.through(&way, depth + 1, false)
+                let cut: Vec<Part> = way.iter().copied().map(Part::of).collect();
+                self.found.len() - before < MAX_WAYS && self.by_literals(&way, &cut, least, depth)
             };
-            if branches.len() <= MAX_WAYS
-                && branches.iter().all(&mut each)
-                && self.found.len() - before <= MAX_WAYS
-            {
+            if branches.len() <= MAX_WAYS && branches.iter().all(each) {
                 return true;
             }
             self.found.truncate(before);
         }
         false
     }
+}
 
-    /// The best literals of a row, and the part at which they begin.
-    fn literals(&self, row: &[Part]) -> Option<(usize, Literals)> {
-        let words = self.style == Style::Words;
-        let least = if words { LEAST_WORD_BITS } else { LEAST_BITS };
-        let worth =
-            |found: &Literals| found.bits.min(RARE_BITS) - BITS_A_LITERAL * found.texts.len() as f64;
-        let mut best: Option<(usize, Literals)> = None;
-        for at in 0..row.len() {
-            // Inside a word it would look rarer than the word is.
-            let inside = words
-                && row[at].node.edge_is_word(false)
-                && at.checked_sub(1).is_some_and(|before| row[before].node.edge_is_word(true));
-            if !inside
-                && let Some(found) = Literals::at(self.style, row, at)
-                && found.bits >= least
-                && best.as_ref().is_none_or(|(_, best)| worth(&found) > worth(best))
-            {
-                best = Some((at, found));
-            }
+/// The best literals of a row, and the part at which they begin.
+fn literals(style: Style, row: &[Part], least: f64) -> Option<(usize, Literals)> {
+    let worth =
+        |found: &Literals| found.bits.min(RARE_BITS) - BITS_A_LITERAL * found.texts.len() as f64;
+    let mut best: Option<(usize, Literals)> = None;
+    for at in 0..row.len() {
+        // Inside a word it would look rarer than the word is.
+        let inside = style == Style::Words
+            && row[at].node.edge_is_word(false)
+            && at.checked_sub(1).is_some_and(|before| row[before].node.edge_is_word(true));
+        if !inside
+            && let Some(found) = Literals::at(style, row, at)
+            && found.bits >= least
+            && best.as_ref().is_none_or(|(_, best)| worth(&found) > worth(best))
+        {
+            best = Some((at, found));
         }
-        best
     }
+    best
 }
 
 /// The best piece of a row, and the part at which it begins.
@@ -163,8 +168,7 @@ fn piece(row: &[Part]) -> Option<(usize, Piece)> {
         best
     };
     let (at, node) = best(false).or_else(|| best(true))?;
-    let piece = Piece { text: node.printed(), width: node.width(), gate: Gate::of(row) };
-    Some((at, piece))
+    Some((at, Piece { text: node.printed(), width: node.width() }))
 }
 
 /// The parts from one on, as many as make them rare, and no more of those than must be.

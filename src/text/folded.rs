@@ -27,6 +27,7 @@ const LEET_AHEAD: usize = 3;
 #[derive(Debug, Default)]
 pub struct Folder {
     cells: Vec<Cell>,
+    row: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,26 @@ impl Folder {
         self.read(text);
         self.read_leet();
         self.join_letters();
-        for cell in self.cells.iter().filter(|cell| !cell.dropped) {
+        let mut rest = self.cells.as_slice();
+        while let Some((cell, after)) = rest.split_first() {
+            // Most cells are one byte for one byte, row after row.
+            let mut row = rest.iter().zip(cell.raw.start..).take_while(|(cell, at)| {
+                cell.c.is_ascii()
+                    && !cell.dropped
+                    && cell.raw.start == *at
+                    && cell.raw.end == at + 1
+            });
+            self.row.clear();
+            self.row.extend(row.by_ref().map(|(cell, _)| cell.c as u8));
+            if !self.row.is_empty() {
+                view.push_linear(&self.row, cell.raw.start);
+                rest = &rest[self.row.len()..];
+                continue;
+            }
+            rest = after;
+            if cell.dropped {
+                continue;
+            }
             let mut utf8 = [0; 4];
             let bytes = cell.c.encode_utf8(&mut utf8).as_bytes();
             if bytes.len() == cell.raw.len() {

@@ -98,19 +98,27 @@ pub fn survey(text: &str) -> Survey {
 }
 
 /// A test of few instructions a byte: does a sign that may stand for a letter follow one, or do
-/// four letters stand each by itself?
+/// four letters stand each by itself? Both loops look at neighbours only and never stop early,
+/// so that many bytes go at a time.
 fn may_be_disguised(bytes: &[u8]) -> bool {
-    /// One bit a byte, newest lowest: letters and others in turn.
-    const SINGLES: u32 = 0b101_0101;
-    let (mut letters, mut found) = (0_u32, 0_u32);
-    for &byte in bytes {
-        let class = u32::from(CLASSES[usize::from(byte)]);
-        let (is_letter, is_sign) = (u32::from(class == LETTER), u32::from(class == DIGIT));
-        found |= letters & is_sign;
-        letters = letters << 1 | is_letter;
-        found |= u32::from(letters & 0x7F == SINGLES);
+    let letter = |byte: u8| (byte | 0x20).wrapping_sub(b'a') < 26;
+    let sign = |byte: u8| byte.wrapping_sub(b'0') < 10 || matches!(byte, b'@' | b'$' | b'|');
+    let behind = |by: usize| bytes.get(by..).unwrap_or_default();
+    let mut found = false;
+    for (&a, &b) in bytes.iter().zip(behind(1)) {
+        found |= letter(a) & sign(b);
     }
-    found & 1 == 1
+    let pairs = |by: usize| behind(by).iter().zip(behind(by + 1));
+    for (((a, b), (c, d)), ((e, f), g)) in pairs(0).zip(pairs(2)).zip(pairs(4).zip(behind(6))) {
+        found |= letter(*a)
+            & letter(*c)
+            & letter(*e)
+            & letter(*g)
+            & !letter(*b)
+            & !letter(*d)
+            & !letter(*f);
+    }
+    found
 }
 
 fn has_control(bytes: &[u8]) -> bool {

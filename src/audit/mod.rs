@@ -74,6 +74,43 @@ fn key() -> Key {
     Key { owner: owner::AUDIT, id: Vec::new() }
 }
 
+/// What decided about a partition's last record. A change of it is a record of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Hash of the pack.
+    pub pack: String,
+    /// Hash of the policy.
+    pub policy: String,
+}
+
+impl InForce {
+    /// Puts pack and policy in force in the partition; gives what they replace, if they
+    /// replace anything.
+    pub fn put(staged: &mut Staged<'_>, pack: &str, policy: &str) -> Option<Self> {
+        let key = Key { owner: owner::AUDIT, id: b"in force".to_vec() };
+        let before = match staged.get(&key) {
+            // Looked at for every record: nothing is copied where nothing has changed.
+            Some(bytes) if Self::is(bytes, pack, policy) => return None,
+            bytes => bytes.and_then(Self::read),
+        };
+        let value = [&[VERSION], pack.as_bytes(), b"\n", policy.as_bytes()].concat();
+        staged.put(key, value, None);
+        before
+    }
+
+    fn is(bytes: &[u8], pack: &str, policy: &str) -> bool {
+        let rest = bytes.strip_prefix(&[VERSION]);
+        let rest = rest.and_then(|rest| rest.strip_prefix(pack.as_bytes()));
+        rest.and_then(|rest| rest.strip_prefix(b"\n")) == Some(policy.as_bytes())
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes.strip_prefix(&[VERSION])?).ok()?;
+        let (pack, policy) = text.split_once('\n')?;
+        Some(Self { pack: pack.to_owned(), policy: policy.to_owned() })
+    }
+}
+
 /// The hash by which the next record names this one.
 #[must_use]
 pub fn hash(record: &[u8]) -> Hash {

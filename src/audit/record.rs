@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::audit::{Head, push_hex};
+use crate::audit::{Head, InForce, push_hex};
 use crate::event::{Carrier, Event, Kind, Millis, Place, Segment};
 use crate::finding::{Action, Finding};
 use crate::policy::{Command, Mode, Order, Scope};
@@ -132,6 +132,10 @@ pub fn order(frame: &Frame<'_>, order: &Order) -> Vec<u8> {
             out.text("order", "mode");
             out.text("mode", mode.map_or("policy", Mode::name));
         }
+        Command::Pack { hash, .. } => {
+            out.text("order", "pack");
+            out.text("ordered", hash.as_deref().unwrap_or_default());
+        }
     }
     let (kind, parts): (&str, Vec<&str>) = match order.command.scope() {
         Scope::All => ("all", Vec::new()),
@@ -144,6 +148,19 @@ pub fn order(frame: &Frame<'_>, order: &Order) -> Vec<u8> {
     out.list("of", parts.into_iter(), Json::string);
     out.text("by", &order.by);
     out.text("reason", &order.reason);
+    out.end()
+}
+
+/// Writes the record of a change of pack or policy: from the frame's offset on, what the
+/// frame names is in force, and before it was `from`.
+#[must_use]
+pub fn swap(frame: &Frame<'_>, from: &InForce) -> Vec<u8> {
+    let mut out = Json::begin(frame, "swap");
+    out.key("from");
+    out.open();
+    out.text("pack", &from.pack);
+    out.text("policy", &from.policy);
+    out.close();
     out.end()
 }
 

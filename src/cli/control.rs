@@ -44,6 +44,17 @@ pub(super) enum Command {
         #[command(flatten)]
         order: OrderArgs,
     },
+    /// Names the pack that is to serve, by the hash that `weir patterns lint` prints.
+    ///
+    /// An instance whose folders hold that pack takes it up; one that does not have it keeps
+    /// what it has, says so and is not ready. `configured` lifts the order: each instance
+    /// follows its own folders again.
+    Pack {
+        /// Hash of the pack, or `configured`
+        hash: String,
+        #[command(flatten)]
+        order: OrderArgs,
+    },
     /// Prints the orders that stand.
     Status {
         #[command(flatten)]
@@ -132,6 +143,7 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
             };
             (order, Body::Mode { scope: order.scope()?, mode })
         }
+        Command::Pack { hash, order } => (order, pack_order(hash, order)?),
     };
     let config = load(&args.config)?.config;
     let key = control_key(&config);
@@ -155,6 +167,22 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
     let offset = send(&config, &record, key.as_ref())?;
     out.line(format_args!("{} is order {offset} of {}", record.body.key(), config.topics.control))?;
     Ok(Done::Well)
+}
+
+fn pack_order(hash: &str, order: &OrderArgs) -> Result<Body, Failure> {
+    let scope = order.scope()?;
+    if scope != Scope::All {
+        return Err(Failure::usage(anyhow!("a pack serves everybody"))
+            .hint("give --all; rules for one agent are chosen by policy"));
+    }
+    let is_hash =
+        hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    match hash {
+        "configured" => Ok(Body::Pack { scope, hash: String::new() }),
+        hash if is_hash => Ok(Body::Pack { scope, hash: hash.to_owned() }),
+        hash => Err(Failure::usage(anyhow!("`{hash}` is no hash of a pack"))
+            .hint("`weir patterns lint FOLDER` prints the hash: 64 hexadecimal digits")),
+    }
 }
 
 /// The key in the form that `wire` signs with.
@@ -258,7 +286,10 @@ fn status(config: &Config, out: &mut Out) -> Result<Done, Failure> {
     for (scope, mode) in &orders.modes {
         out.line(format_args!("{:7} {}", mode.name(), describe(scope)))?;
     }
-    if orders.kills.is_empty() && orders.modes.is_empty() {
+    for (scope, hash) in &orders.packs {
+        out.line(format_args!("pack    {} for {}", hash, describe(scope)))?;
+    }
+    if orders.kills.is_empty() && orders.modes.is_empty() && orders.packs.is_empty() {
         out.line("no order stands")?;
     }
     for line in refused {

@@ -5,12 +5,14 @@
 //! check that found something), 2 usage or configuration, 3 input or runtime.
 
 mod audit;
+mod bench;
 mod config;
 #[cfg(feature = "kafka")]
 mod control;
 pub mod demo;
 mod eval;
 mod failure;
+mod import;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]
@@ -18,6 +20,8 @@ mod observe;
 mod out;
 mod pack;
 mod patterns;
+#[cfg(feature = "kafka")]
+mod reload;
 #[cfg(feature = "kafka")]
 mod run;
 mod scan;

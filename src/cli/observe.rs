@@ -58,8 +58,18 @@ impl Source for Observed {
                 None => missing.push(format!("lane {number} has not started")),
             }
         }
-        if self.site.board.pin((self.site.now)()).is_none() {
-            missing.push("the control topic has not been read to its end lately".to_owned());
+        match self.site.board.pin((self.site.now)()) {
+            None => {
+                missing.push("the control topic has not been read to its end lately".to_owned());
+            }
+            Some(standing) => {
+                let is = self.site.packs.current();
+                let ordered = standing.orders.pack().filter(|hash| *hash != is.step.pack);
+                missing.extend(
+                    ordered
+                        .map(|hash| format!("an order names pack {hash}, which is not in force")),
+                );
+            }
         }
         Health { missing }
     }
@@ -116,6 +126,8 @@ fn count(metrics: &Metrics, scrape: &mut Scrape) {
         (&names::AHEAD, &metrics.ahead),
         (&names::REUSED_IDS, &metrics.reused_ids),
         (&names::KILLED, &metrics.killed),
+        (&names::RELOADS, &metrics.reloads),
+        (&names::RELOAD_FAILURES, &metrics.reload_failures),
     ] {
         scrape.set(name, counter.get() as f64);
     }

@@ -51,7 +51,21 @@ impl RuleArgs {
 /// Compiles the pack and reads the policy that a configuration names. `partitions` is that of
 /// the events topic, or 0 where agents are not spread.
 pub(super) fn build(config: &Config, engine: EngineKind, partitions: u32) -> Result<Pack, Failure> {
-    let set = rule_set(&config.patterns)?;
+    compile(config, rule_set(&config.patterns)?, engine, partitions)
+}
+
+/// The same for rules that are read already.
+#[cfg(feature = "kafka")]
+pub(super) fn build_from(config: &Config, set: RuleSet, partitions: u32) -> Result<Pack, Failure> {
+    compile(config, set, config.engine, partitions)
+}
+
+fn compile(
+    config: &Config,
+    set: RuleSet,
+    engine: EngineKind,
+    partitions: u32,
+) -> Result<Pack, Failure> {
     let hash = set.hash.clone();
     let rules = Rules::compile(set, config.scan_limits(), engine)
         .context("cannot compile the rules")

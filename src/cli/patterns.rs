@@ -1,5 +1,7 @@
 //! `weir patterns`: for those who write rules.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 
@@ -8,8 +10,10 @@ use crate::engine::Plan;
 use crate::patterns::{Rule, RuleSet};
 
 use super::Done;
+use super::bench::{self, BenchArgs};
 use super::failure::Failure;
-use super::out::Out;
+use super::import::{self, ImportArgs};
+use super::out::{Out, note};
 use super::pack;
 
 #[derive(Subcommand)]
@@ -22,6 +26,15 @@ pub(super) enum Command {
     List(PatternArgs),
     /// Shows how a rule is read: where it looks, how wide its matches are, what it is found by.
     Explain(ExplainArgs),
+    /// What each rule costs: places looked at, bytes searched, time and its part of a whole scan.
+    Bench(BenchArgs),
+    /// Makes a pack of rule files of gitleaks or betterleaks, and tells what could not be carried over.
+    ///
+    /// Examples:
+    ///   weir patterns import gitleaks.toml --out my-patterns
+    ///   weir patterns import gitleaks.toml our-gitleaks.toml --name ours > ours.yml
+    #[command(verbatim_doc_comment)]
+    Import(ImportArgs),
 }
 
 #[derive(Args)]
@@ -42,54 +55,79 @@ pub(super) struct PatternArgs {
 }
 
 pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
-    let (Command::Lint(args)
-    | Command::Test(args)
-    | Command::List(args)
-    | Command::Explain(ExplainArgs { patterns: args, .. })) = command;
-    let files = pack::sources(&args.paths)?;
-    let set = match pack::read(&files) {
-        Ok(set) => set,
+    match command {
+        Command::Lint(args) => with_rules(&args.paths, out, lint),
+        Command::Test(args) => with_rules(&args.paths, out, |set, out| test(&set, out)),
+        Command::List(args) => with_rules(&args.paths, out, |set, out| list(&set, out)),
+        Command::Explain(args) => {
+            with_rules(&args.patterns.paths, out, |set, out| explain(set, &args.id, out))
+        }
+        Command::Bench(args) => {
+            with_rules(&args.paths, out, |set, out| bench::bench(set, args, out))
+        }
+        Command::Import(args) => import::run(args, out),
+    }
+}
+
+/// Reads the rules and goes on with them, or tells every mistake.
+fn with_rules(
+    paths: &[String],
+    out: &mut Out,
+    go_on: impl FnOnce(RuleSet, &mut Out) -> Result<Done, Failure>,
+) -> Result<Done, Failure> {
+    match pack::read(&pack::sources(paths)?) {
+        Ok(set) => go_on(set, out),
         Err(errors) => {
             for error in errors {
                 out.line(error)?;
             }
-            return Ok(Done::Found);
+            Ok(Done::Found)
         }
-    };
-    match command {
-        Command::Lint(_) => {
-            out.line(format_args!(
-                "{} rules in {} files: no mistakes",
-                set.rules.len(),
-                files.len()
-            ))?;
-        }
-        Command::Test(_) => {
-            let failures =
-                selftest(&set).context("cannot compile the rules").map_err(Failure::usage)?;
-            for failure in &failures {
-                out.line(failure)?;
-            }
-            if !failures.is_empty() {
-                return Ok(Done::Found);
-            }
-            out.line(format_args!("{} rules: all examples hold", set.rules.len()))?;
-        }
-        Command::List(_) => {
-            let width = set.rules.iter().map(|rule| rule.source.rule.len()).max().unwrap_or(0);
-            for rule in &set.rules {
-                let source = &rule.source;
-                out.line(format_args!(
-                    "{:width$}  {:12}  {:8}  {:6}  {}",
-                    source.rule,
-                    source.family.name(),
-                    source.severity.name(),
-                    rule.confidence.name(),
-                    source.kind
-                ))?;
-            }
-        }
-        Command::Explain(args) => return explain(set, &args.id, out),
+    }
+}
+
+fn lint(set: RuleSet, out: &mut Out) -> Result<Done, Failure> {
+    let files: BTreeSet<&str> = set.rules.iter().map(|rule| rule.path.as_str()).collect();
+    let (rules, files) = (set.rules.len(), files.len());
+    let hash = set.hash.clone();
+    let warnings = bench::warnings(set)?;
+    for warning in &warnings {
+        out.line(warning)?;
+    }
+    if !warnings.is_empty() {
+        note(
+            "hint: a rule is cheap that holds a literal or a rare word; `weir patterns explain` shows what one is found by",
+        );
+    }
+    out.line(format_args!("{rules} rules in {files} files: no mistakes"))?;
+    out.line(format_args!("pack {hash}"))?;
+    Ok(Done::Well)
+}
+
+fn test(set: &RuleSet, out: &mut Out) -> Result<Done, Failure> {
+    let failures = selftest(set).context("cannot compile the rules").map_err(Failure::usage)?;
+    for failure in &failures {
+        out.line(failure)?;
+    }
+    if !failures.is_empty() {
+        return Ok(Done::Found);
+    }
+    out.line(format_args!("{} rules: all examples hold", set.rules.len()))?;
+    Ok(Done::Well)
+}
+
+fn list(set: &RuleSet, out: &mut Out) -> Result<Done, Failure> {
+    let width = set.rules.iter().map(|rule| rule.source.rule.len()).max().unwrap_or(0);
+    for rule in &set.rules {
+        let source = &rule.source;
+        out.line(format_args!(
+            "{:width$}  {:12}  {:8}  {:6}  {}",
+            source.rule,
+            source.family.name(),
+            source.severity.name(),
+            rule.confidence.name(),
+            source.kind
+        ))?;
     }
     Ok(Done::Well)
 }

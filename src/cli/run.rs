@@ -3,7 +3,7 @@
 //! | state | waits for | goes to |
 //! |---|---|---|
 //! | looking | an answer of Kafka about the topics | running; the end, where a topic is missing or has the wrong shape |
-//! | running | SIGTERM or SIGINT | draining |
+//! | running | SIGTERM or SIGINT; SIGHUP reads rules and policy again (`reload`) | draining |
 //! | draining | the batch in hand, at most `DRAIN` | the end, code 0; a second signal ends it at once |
 //!
 //! The admin listener answers from the first moment, so that whoever waits can read what
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::clock;
 use crate::config::{Config, Delivery, Word};
@@ -31,6 +31,7 @@ use super::config::{ConfigArgs, load};
 use super::failure::Failure;
 use super::kafka;
 use super::observe::Observed;
+use super::reload::Reloader;
 use super::{Done, control, pack, topics};
 
 /// How long one look at the topics may take; a signal waits for no longer.
@@ -50,6 +51,10 @@ pub(super) fn run(args: &RunArgs) -> Result<Done, Failure> {
         .context("cannot start")
         .map_err(Failure::usage)?;
     let stop = signals()?;
+    let asked = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&asked))
+        .context("cannot listen for signals")
+        .map_err(Failure::runtime)?;
     let front = Arc::new(Front::default());
     let admin = Admin::start(&config.admin.listen, Arc::clone(&front) as Arc<dyn Source>)
         .map_err(Failure::runtime)?;
@@ -71,6 +76,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Done, Failure> {
     let cluster = KafkaCluster::new(Settings::new(&config));
     std::thread::scope(|scope| {
         scope.spawn(|| announce(&config, &site, &front));
+        scope.spawn(|| Reloader::new(&config, &site, &asked).run());
         run_lanes(&cluster, &site, orders(&config));
     });
     tracing::info!(

@@ -11,6 +11,7 @@
 
 mod confirm;
 mod context;
+mod cost;
 mod decoded;
 mod keyed;
 mod limits;
@@ -23,8 +24,9 @@ use crate::event::{Carrier, Event};
 use crate::finding::{Coverage, Finding};
 use crate::patterns::{Class, RuleSet};
 
+pub use cost::{Cost, costs};
 pub use limits::ScanLimits;
-pub use selftest::{Failure, selftest};
+pub use selftest::{Failure, Trial, selftest};
 
 use confirm::Confirm;
 use keyed::Keyed;
@@ -180,6 +182,19 @@ impl Rules {
     pub fn plans(&self, rule: usize) -> impl Iterator<Item = &engine::Plan> {
         let of_rule = move |(of, plan): (&SpecOf, _)| (of.rule as usize == rule).then_some(plan);
         self.all_specs.iter().zip(self.all.plans()).filter_map(of_rule)
+    }
+
+    /// A scanner of the pack's expressions alone, for measurements.
+    #[must_use]
+    pub fn scanner(&self) -> engine::Scanner<'_> {
+        self.all.scanner()
+    }
+
+    /// The rule that an expression belongs to; none for those that no rule brought along.
+    #[must_use]
+    pub fn rule_of(&self, spec: u32) -> Option<usize> {
+        let rule = self.all_specs.get(spec as usize)?.rule as usize;
+        (rule < self.set.rules.len()).then_some(rule)
     }
 
     /// The automata in use, by name.

@@ -3,7 +3,7 @@
 //! Run in every engine that is compiled in, for each carrier that the rule names, so that
 //! a rule cannot pass in one build and fail in another.
 
-use super::{CompileError, EngineKind, Rules, ScanLimits};
+use super::{CompileError, EngineKind, Rules, ScanLimits, Scratch};
 use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
 use crate::finding::Confidence;
 use crate::patterns::{Rule, RuleSet, generate};
@@ -42,34 +42,62 @@ pub fn selftest(set: &RuleSet) -> Result<Vec<Failure>, CompileError> {
     };
     for &kind in kinds {
         let rules = Rules::compile(set.clone(), ScanLimits::default(), kind)?;
-        let mut scratch = rules.scratch();
+        let mut trial = Trial::new(&rules);
         for rule in &set.rules {
-            let mut check = |examples: &[String], positive: bool| {
+            for (examples, positive) in [(&rule.examples, true), (&rule.negative_examples, false)] {
                 for example in examples {
-                    for seed in SEEDS {
-                        let text = generate::expand(example, seed).unwrap_or_default();
-                        let holds = rule.carriers.iter().all(|&carrier| {
-                            let event = event_of(&text, carrier);
-                            let found = scratch
-                                .scan(&event)
-                                .findings
-                                .iter()
-                                .filter(|finding| finding.source.rule == rule.source.rule)
-                                .any(|finding| positive || finding.confidence > Confidence::Low);
-                            found == positive
-                        });
-                        if !holds {
-                            failures.push(failure(rule, rules.engine_name(), positive, example));
-                            break;
-                        }
+                    if trial.of(rule, example, positive) == Ok(false) {
+                        failures.push(failure(rule, rules.engine_name(), positive, example));
                     }
                 }
-            };
-            check(&rule.examples, true);
-            check(&rule.negative_examples, false);
+            }
         }
     }
     Ok(failures)
+}
+
+/// Tries examples on rules that are compiled.
+pub struct Trial<'r> {
+    rules: &'r Rules,
+    scratch: Scratch<'r>,
+}
+
+impl<'r> Trial<'r> {
+    /// A trial of these rules.
+    #[must_use]
+    pub fn new(rules: &'r Rules) -> Self {
+        Self { rules, scratch: rules.scratch() }
+    }
+
+    /// Whether the rule of this id finds the example (`positive`), or leaves it at a low
+    /// confidence or altogether, whatever is random in it and whoever speaks.
+    ///
+    /// # Errors
+    /// There is no such rule, or the example cannot be expanded.
+    pub fn holds(&mut self, id: &str, example: &str, positive: bool) -> Result<bool, String> {
+        let rule = self.rules.set.rules.iter().find(|rule| rule.source.rule == id);
+        let rule = rule.ok_or_else(|| format!("there is no rule `{id}`"))?;
+        self.of(rule, example, positive)
+    }
+
+    fn of(&mut self, rule: &Rule, example: &str, positive: bool) -> Result<bool, String> {
+        for seed in SEEDS {
+            let text = generate::expand(example, seed)?;
+            let holds = rule.carriers.iter().all(|&carrier| {
+                let event = event_of(&text, carrier);
+                let findings = self.scratch.scan(&event).findings;
+                let found = findings
+                    .iter()
+                    .filter(|finding| finding.source.rule == rule.source.rule)
+                    .any(|finding| positive || finding.confidence > Confidence::Low);
+                found == positive
+            });
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 fn failure(rule: &Rule, engine: &'static str, positive: bool, example: &str) -> Failure {

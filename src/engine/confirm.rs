@@ -31,6 +31,17 @@ pub struct Candidate {
     pub to: usize,
 }
 
+/// What the second pass does for one spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Index of the spec.
+    pub spec: u32,
+    /// Searches that are begun.
+    pub searches: u64,
+    /// Bytes that they may read, at most; a start that is tried alone counts as one.
+    pub bytes: u64,
+}
+
 /// The exact automata of one spec.
 pub(super) struct Expression {
     regex: meta::Regex,
@@ -103,6 +114,36 @@ impl<'a> Confirm<'a> {
         if !self.everywhere.is_empty() {
             out.sort_unstable();
         }
+    }
+
+    /// What [`Confirm::run`] does for these candidates, counted and not done.
+    pub(super) fn work(&self, haystack: &[u8], candidates: &mut [Candidate]) -> Vec<Work> {
+        candidates.sort_unstable();
+        let gated = candidates.chunk_by(|a, b| a.spec == b.spec).map(|of_spec| {
+            let longest = self.expressions[of_spec[0].spec as usize].longest;
+            let mut work = Work { spec: of_spec[0].spec, searches: 0, bytes: 0 };
+            // Windows that touch are one.
+            let mut read_to = 0;
+            for candidate in of_spec {
+                let starts = candidate.to - candidate.from + 1;
+                if starts <= TRIES {
+                    work.searches += starts as u64;
+                    work.bytes += starts as u64;
+                    continue;
+                }
+                let end =
+                    longest.map_or(usize::MAX, |longest| candidate.to.saturating_add(longest));
+                let end = end.min(haystack.len());
+                work.searches += u64::from(candidate.from > read_to || read_to == 0);
+                work.bytes += end.saturating_sub(candidate.from.max(read_to)) as u64;
+                read_to = read_to.max(end);
+            }
+            work
+        });
+        let whole = haystack.len() as u64;
+        let everywhere =
+            self.everywhere.iter().map(|&spec| Work { spec, searches: 1, bytes: whole });
+        gated.chain(everywhere).collect()
     }
 
     fn expression<'s>(

@@ -20,7 +20,7 @@ mod node;
 mod place;
 mod superset;
 
-pub use confirm::Candidate;
+pub use confirm::{Candidate, Work};
 use confirm::{Confirm, Expression};
 use first::{FirstPass, FirstScan, Served, Wanted};
 
@@ -204,6 +204,26 @@ impl Scanner<'_> {
         self.candidates.clear();
         self.first.find(haystack, &|_| true, self.limit, &mut self.candidates)?;
         Ok(&self.candidates)
+    }
+}
+
+impl Scanner<'_> {
+    /// The second pass alone, for candidates that the first one named; for measurements.
+    pub fn confirm(
+        &mut self,
+        haystack: &[u8],
+        candidates: &mut [Candidate],
+        wanted: impl Fn(u32) -> bool,
+        out: &mut Vec<Match>,
+    ) {
+        out.clear();
+        self.confirm.run(haystack, candidates, wanted, out);
+    }
+
+    /// What the second pass does for these candidates, by spec; for measurements.
+    #[must_use]
+    pub fn work(&self, haystack: &[u8], candidates: &mut [Candidate]) -> Vec<Work> {
+        self.confirm.work(haystack, candidates)
     }
 }
 

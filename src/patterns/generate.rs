@@ -91,6 +91,17 @@ pub fn expand(example: &str, seed: u64) -> Result<String, String> {
     Ok(out)
 }
 
+/// The name of the largest alphabet that holds none but the bytes that are wanted.
+pub(crate) fn alphabet_of(wanted: impl Fn(u8) -> bool) -> Option<&'static str> {
+    ALPHABETS
+        .iter()
+        .filter(|(_, alphabet)| alphabet.iter().all(|&byte| wanted(byte)))
+        // Of two of one size the last counts as larger, and small letters come first.
+        .rev()
+        .max_by_key(|(_, alphabet)| alphabet.len())
+        .map(|(name, _)| *name)
+}
+
 /// Whether an example can be expanded.
 ///
 /// # Errors

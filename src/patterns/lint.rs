@@ -18,14 +18,14 @@ const FEW_CHARACTERS: usize = 4;
 const BARRIER_LEAD: u8 = 0xE2;
 
 /// What is wrong, and what to do.
-pub(super) type Lint = (String, String);
+pub(crate) type Lint = (String, String);
 
 fn lint(what: impl Into<String>, help: impl Into<String>) -> Lint {
     (what.into(), help.into())
 }
 
 /// The byte expression's HIR.
-pub(super) fn parse(regex: &str) -> Result<Hir, Lint> {
+pub(crate) fn parse(regex: &str) -> Result<Hir, Lint> {
     translate(regex, &parse_ast(regex)?)
 }
 
@@ -47,7 +47,7 @@ fn translate(regex: &str, ast: &Ast) -> Result<Hir, Lint> {
 }
 
 /// Checks an expression that a rule gives, and fixes its longest match.
-pub(super) fn shape(regex: &str, group: usize, max_len: Option<usize>) -> Result<Expr, Vec<Lint>> {
+pub(crate) fn shape(regex: &str, group: usize, max_len: Option<usize>) -> Result<Expr, Vec<Lint>> {
     let ast = parse_ast(regex).map_err(|lint| vec![lint])?;
     let mut lints = Vec::new();
     if let Err(found) = ast::visit(&ast, Visitor::default()) {
@@ -156,7 +156,7 @@ pub(super) fn phrase(regex: String) -> Result<Expr, Lint> {
 }
 
 /// Whether a match can begin only at a boundary or with one of a few characters.
-fn begins_firmly(hir: &Hir) -> bool {
+pub(crate) fn begins_firmly(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Look(_) | HirKind::Literal(_) => true,
         HirKind::Empty => false,

@@ -73,6 +73,7 @@ pub fn load_at(files: &[SourceFile], today: &str) -> Result<RuleSet, Vec<Pattern
             let mut reader = Reader {
                 path: &file.path,
                 rule: &text.value,
+                allow_of_file: &read.allow,
                 today,
                 lists: &lists,
                 errors: &mut errors,
@@ -131,6 +132,7 @@ fn hash(files: &[&SourceFile]) -> String {
 struct Reader<'a> {
     path: &'a str,
     rule: &'a RuleText,
+    allow_of_file: &'a [Spanned<AllowText>],
     today: &'a str,
     lists: &'a BTreeMap<&'a str, &'a str>,
     errors: &'a mut Vec<PatternError>,
@@ -166,7 +168,8 @@ impl Reader<'_> {
         self.check_entropy();
         let near = text.near.as_ref().and_then(|near| self.near(near));
         let not_near = text.not_near.as_ref().and_then(|near| self.near(near));
-        let allow = text.allow.iter().filter_map(|allow| self.allow(allow)).collect();
+        let entries = text.allow.iter().chain(self.allow_of_file);
+        let allow = entries.filter_map(|allow| self.allow(allow)).collect();
         self.check_examples(at);
         if self.errors.len() > before {
             return None;

@@ -20,6 +20,7 @@ use crate::finding::{Confidence, Source};
 use crate::validate::Validator;
 
 pub use builtin::builtin;
+pub(crate) use lint::{begins_firmly, parse as parse_shape, shape as check_shape};
 pub use load::{load, load_at};
 
 /// A rule file or a word list, named by its path inside the pattern folder.

@@ -12,6 +12,9 @@ use serde_saphyr::Spanned;
 pub struct File {
     /// The rules, in any order.
     pub rules: Vec<Spanned<RuleText>>,
+    /// Values that all rules of the file pass over.
+    #[serde(default)]
+    pub allow: Vec<Spanned<AllowText>>,
 }
 
 /// A rule as it is written.

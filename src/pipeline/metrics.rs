@@ -106,6 +106,10 @@ counters! {
     reused_ids,
     /// Events blocked by an order.
     killed,
+    /// Packs and policies taken up while running.
+    reloads,
+    /// Packs and policies that could not be taken up.
+    reload_failures,
 }
 
 /// A number that only grows.

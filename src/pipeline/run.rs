@@ -5,7 +5,7 @@
 //! is replaced by a new one, ever more slowly: nothing that the log does ends the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,14 +65,39 @@ pub struct Pack {
 /// The pack in force. Lanes look at it between batches.
 pub struct Packs {
     current: Mutex<Arc<Pack>>,
+    trouble: Mutex<Option<Arc<Trouble>>>,
     version: AtomicU64,
+}
+
+/// Why another pack could not be put in force: for the SOC, told once.
+struct Trouble {
+    /// When it was found: names it in the state of the partition that has told it.
+    at: Millis,
+    message: String,
+    /// The partition whose next record tells it; -1 until one has come.
+    teller: AtomicI32,
+}
+
+impl Trouble {
+    /// Whether this partition is the one to tell.
+    fn is_told_by(&self, partition: i32) -> bool {
+        let order = Ordering::Relaxed;
+        match self.teller.compare_exchange(-1, partition, order, order) {
+            Ok(_) => true,
+            Err(teller) => teller == partition,
+        }
+    }
 }
 
 impl Packs {
     /// Begins with this pack.
     #[must_use]
     pub fn new(pack: Pack) -> Self {
-        Self { current: Mutex::new(Arc::new(pack)), version: AtomicU64::new(0) }
+        Self {
+            current: Mutex::new(Arc::new(pack)),
+            trouble: Mutex::default(),
+            version: AtomicU64::new(0),
+        }
     }
 
     /// The pack in force.
@@ -81,10 +106,24 @@ impl Packs {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts another pack in force; each lane takes it up at its next batch.
+    /// Puts another pack in force; each lane takes it up at its next batch. What stood in
+    /// its way is over.
     pub fn swap(&self, pack: Pack) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(pack);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Lets the SOC know that another pack could not be put in force: an alert goes out
+    /// with the next record of one partition.
+    pub fn tell(&self, at: Millis, message: String) {
+        let trouble = Trouble { at, message, teller: AtomicI32::new(-1) };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(trouble));
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn trouble(&self) -> Option<Arc<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn version(&self) -> u64 {
@@ -207,7 +246,8 @@ fn drive<L: Log>(mut lane: Lane<L>, site: &Site) -> Result<(), LogError> {
     loop {
         let version = site.packs.version();
         let pack = site.packs.current();
-        let mut work = Inspecting { pack: &pack, scratch: pack.rules.scratch() };
+        let trouble = site.packs.trouble();
+        let mut work = Inspecting { pack: &pack, scratch: pack.rules.scratch(), trouble };
         loop {
             if site.stopped() {
                 let since = *stopping.get_or_insert_with(Instant::now);
@@ -252,6 +292,7 @@ impl Pause {
 struct Inspecting<'p> {
     pack: &'p Pack,
     scratch: Scratch<'p>,
+    trouble: Option<Arc<Trouble>>,
 }
 
 impl Work for Inspecting<'_> {
@@ -290,11 +331,16 @@ impl Work for Inspecting<'_> {
         &mut self,
         staged: &mut Staged<'_>,
         standing: &Standing,
-        _record: &InRecord,
+        record: &InRecord,
         scanned: &Scanned<'_>,
         scan_time: Duration,
         out: &mut Vec<OutRecord>,
     ) -> Option<Outcome> {
+        if let Some(trouble) = &self.trouble
+            && trouble.is_told_by(record.partition)
+        {
+            self.pack.step.trouble(staged, record, trouble.at, &trouble.message, out);
+        }
         let took_us = u64::try_from(scan_time.as_micros()).unwrap_or(u64::MAX);
         Some(self.pack.step.record(staged, &standing.orders, scanned, took_us, out))
     }

@@ -9,14 +9,14 @@ mod outputs;
 mod sequential;
 
 use crate::alert;
-use crate::audit::{Head, Signer};
+use crate::audit::{Head, InForce, Signer};
 use crate::detect::{Scan, Scratch};
 use crate::event::{Event, Millis};
 use crate::finding::Action;
 use crate::inspect::{At, Incoming, Notes, Setup, decide, item, partition_of};
 use crate::pipeline::log::{InRecord, OutRecord};
 use crate::policy::{Order, Orders};
-use crate::state::{Item, Partition, Staged, owner};
+use crate::state::{self, Item, Key, Partition, Staged, owner};
 use crate::wire::alert::Format;
 use crate::wire::dlq::Stage;
 use crate::wire::event::{FieldMap, ReadLimits, Unreadable, read};
@@ -161,9 +161,12 @@ impl Step {
         let record = scanned.record;
         let now = staged.advance(record.timestamp);
         staged.set_partitions(self.partitions);
-        self.timers(staged, record.partition, now, out);
         let at = At { topic: &self.topic, partition: record.partition, offset: record.offset, now };
         let outputs = Outputs { step: self, record, at, control: orders.offset, took_us };
+        if let Some(before) = InForce::put(staged, &self.pack, &self.setup.policy.hash) {
+            outputs.swapped(staged, &before, out);
+        }
+        self.timers(staged, record.partition, now, out);
         match &scanned.read {
             Err(refused) => outputs.refused(staged, refused, out),
             Ok(Readable { event, item, scan }) => {
@@ -194,6 +197,26 @@ impl Step {
                 out.push(outputs::alert(self, partition, &alert, Vec::new()));
             }
         }
+    }
+
+    /// Tells the SOC of trouble of this process itself, along with a record. `at` names the
+    /// trouble: the partition's state remembers the last one, and each is told once.
+    pub fn trouble(
+        &self,
+        staged: &mut Staged<'_>,
+        record: &InRecord,
+        at: Millis,
+        message: &str,
+        out: &mut Vec<OutRecord>,
+    ) {
+        let key = Key { owner: owner::AUDIT, id: b"told".to_vec() };
+        let value = state::codec::Pack::new(1).millis(at).done();
+        if staged.get(&key) == Some(&*value) {
+            return;
+        }
+        staged.put(key, value, None);
+        staged.advance(record.timestamp);
+        outputs::trouble(self, staged, record, message, out);
     }
 
     /// Writes what an order of the control topic leaves in this partition, once: its audit

@@ -99,6 +99,13 @@ pub enum Command {
         /// Which.
         mode: Option<Mode>,
     },
+    /// Names the pack that is to serve the scope; `None` gives it back to the configuration.
+    Pack {
+        /// Whom.
+        scope: Scope,
+        /// SHA-256 of its files, hexadecimal.
+        hash: Option<String>,
+    },
 }
 
 impl Command {
@@ -106,7 +113,7 @@ impl Command {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         match self {
-            Self::Kill { scope, .. } | Self::Mode { scope, .. } => scope,
+            Self::Kill { scope, .. } | Self::Mode { scope, .. } | Self::Pack { scope, .. } => scope,
         }
     }
 }
@@ -131,6 +138,8 @@ pub struct Orders {
     pub kills: BTreeSet<Scope>,
     /// Modes set by scope; the narrowest wins.
     pub modes: BTreeMap<Scope, Mode>,
+    /// Packs named by scope.
+    pub packs: BTreeMap<Scope, String>,
     /// Offset of the control topic up to which this is true (next offset to read).
     pub offset: i64,
 }
@@ -151,6 +160,12 @@ impl Orders {
             Command::Mode { scope, mode: None } => {
                 self.modes.remove(scope);
             }
+            Command::Pack { scope, hash: Some(hash) } => {
+                self.packs.insert(scope.clone(), hash.clone());
+            }
+            Command::Pack { scope, hash: None } => {
+                self.packs.remove(scope);
+            }
         }
         self.offset = self.offset.max(order.offset + 1);
     }
@@ -159,6 +174,12 @@ impl Orders {
     #[must_use]
     pub fn killed(&self, event: &Event<'_>) -> bool {
         !self.kills.is_empty() && Scope::of(event).any(|scope| self.kills.contains(&scope))
+    }
+
+    /// The pack that is to serve everybody, where an order names one.
+    #[must_use]
+    pub fn pack(&self) -> Option<&str> {
+        self.packs.get(&Scope::All).map(String::as_str)
     }
 
     /// The mode of the narrowest order that covers the event.

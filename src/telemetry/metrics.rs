@@ -63,6 +63,8 @@ declare! {
     AHEAD Counter "weir_ahead_total" [] "Events whose `ts` lies further ahead of the log than clocks differ";
     REUSED_IDS Counter "weir_reused_ids_total" [] "Events whose id came lately with other content";
     KILLED Counter "weir_killed_total" [] "Events blocked by an order";
+    RELOADS Counter "weir_reloads_total" [] "Changed rules or policies that were put in force while running";
+    RELOAD_FAILURES Counter "weir_reload_failures_total" [] "Changed rules or policies that could not be put in force; what was in force stays";
     OUTPUTS Counter "weir_output_records_total" [] "Records written and committed, state included";
     OUTPUT_BYTES Counter "weir_output_bytes_total" [] "Bytes of their keys and values";
     STATE_RECORDS Counter "weir_state_records_total" [] "State records among the outputs";

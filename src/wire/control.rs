@@ -44,7 +44,7 @@ pub enum Body {
     Pack {
         /// Whom.
         scope: Scope,
-        /// SHA-256 of its files, hexadecimal.
+        /// SHA-256 of its files, hexadecimal; empty gives the scope back to the configuration.
         hash: String,
     },
     /// Silences alerts of one signal, or all, in the scope.
@@ -160,6 +160,10 @@ impl ControlRecord {
             Body::Mode { scope, mode } => {
                 policy::Command::Mode { scope: scope.clone(), mode: *mode }
             }
+            Body::Pack { scope, hash } => policy::Command::Pack {
+                scope: scope.clone(),
+                hash: Some(hash.clone()).filter(|hash| !hash.is_empty()),
+            },
             _ => return None,
         };
         Some(policy::Order { offset, command, by: self.by.clone(), reason: self.reason.clone() })

@@ -40,6 +40,8 @@ fn every_command_has_help_that_teaches() {
         &["scan"],
         &["eval"],
         &["patterns", "explain"],
+        &["patterns", "bench"],
+        &["patterns", "import"],
         &["patterns", "lint"],
         &["patterns", "test"],
         &["patterns", "list"],
@@ -427,4 +429,43 @@ fn labelled_texts_are_scored_by_source_and_kind() {
     let refused = weir(&["eval", path], "");
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("injection.jsonl:1"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn bench_tells_what_each_rule_costs_and_lint_warns_of_the_dear_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = |id: &str, regex: &str, example: &str| {
+        format!(
+            "  - id: lists.bench.{id}\n    family: lists\n    type: list.{id}\n    severity: low\n    confidence: low\n    regex: '{regex}'\n    examples: ['{example}']\n    negative_examples: [no]\n"
+        )
+    };
+    let dear = rule("dear", r"\b[a-z]{5}\b", "abcde");
+    let cheap = rule("cheap", r"\bacme_[a-z]{9}\b", "acme_abcdefghi");
+    std::fs::write(folder.path().join("a.yml"), format!("rules:\n{dear}{cheap}")).unwrap();
+    let path = folder.path().display().to_string();
+
+    let output = weir(&["patterns", "lint", &path], "");
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("warning: rule `lists.bench.dear` takes about"), "{shown}");
+    assert!(!shown.contains("lists.bench.cheap"), "{shown}");
+    assert_eq!(text(&weir(&["patterns", "lint", &path], "").stdout), shown, "counted, not timed");
+
+    let output = weir(&["patterns", "bench", &path], "");
+    let shown = text(&output.stdout);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with("2 rules over ") && lines[1].starts_with("rule "), "{shown}");
+    assert!(lines[2].starts_with("lists.bench.dear "), "{shown}");
+
+    let sample = folder.path().join("sample.txt");
+    std::fs::write(&sample, "acme_abcdefghi ".repeat(100)).unwrap();
+    let arguments =
+        ["patterns", "bench", &path, "--text", &sample.display().to_string(), "--output", "json"];
+    let output = weir(&arguments, "");
+    let shown = json(&text(&output.stdout));
+    assert_eq!((&shown["bytes"], &shown["rules_total"]), (&1500.into(), &2.into()), "{shown}");
+    let cheap = shown["rules"].as_array().unwrap().iter().find(|rule| {
+        rule["rule"] == "lists.bench.cheap" && rule["candidates"].as_u64().unwrap() >= 100
+    });
+    assert!(cheap.is_some_and(|rule| rule["confirm_ns"].as_u64().unwrap() > 0), "{shown}");
 }

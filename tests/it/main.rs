@@ -4,8 +4,10 @@
 mod audit;
 mod decide;
 mod engine;
+mod import;
 mod packs;
 mod patterns;
+mod reload;
 mod schemas;
 mod shipped;
 mod tidy;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weir::alert::{Alert, Cause, Origin, State};
 use weir::audit::record::{Frame, Result as Outcome, Why};
-use weir::audit::{Anchor, Head, Signer, record};
+use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
 use weir::finding::{Action, Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
 use weir::inspect::{At, Decision, Hold, Notes, Reason};
@@ -666,11 +666,14 @@ fn every_audit_record_validates_and_no_field_is_on_one_side_only() {
         for command in [
             Command::Kill { scope: scope.clone(), on: mode.is_none() },
             Command::Mode { scope: scope.clone(), mode },
+            Command::Pack { scope: scope.clone(), hash: mode.map(|mode| mode.name().to_owned()) },
         ] {
             let order = Order { offset: 1, command, by: "soc".into(), reason: "r".into() };
             records.push(parsed(&record::order(&frame(Some(Head::default())), &order)));
         }
     }
+    let before = InForce { pack: "o".to_owned(), policy: "q".to_owned() };
+    records.push(parsed(&record::swap(&frame(Some(Head::default())), &before)));
     Schema::load("audit").check_all(&records);
 }
 

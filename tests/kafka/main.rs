@@ -12,6 +12,7 @@ mod oracle;
 mod process;
 mod proxy;
 mod records;
+mod reload;
 mod site;
 
 mod bad_input;

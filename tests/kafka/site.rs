@@ -32,6 +32,8 @@ pub(crate) struct Site {
     /// Lines of `weir.yml` under `kafka.properties`.
     properties: Vec<(String, String)>,
     lanes: usize,
+    /// Further lines of `weir.yml`.
+    more: String,
     /// What `weir run` connects to: the broker, or a proxy before it.
     bootstrap: String,
     started: AtomicU32,
@@ -56,6 +58,7 @@ impl Site {
             folder: tempfile::tempdir().expect("a temporary folder"),
             properties: Vec::new(),
             lanes: 1,
+            more: String::new(),
             bootstrap: broker.address.clone(),
             started: AtomicU32::new(0),
         }
@@ -97,6 +100,13 @@ impl Site {
         self
     }
 
+    /// A further line of `weir.yml`.
+    pub(crate) fn setting(mut self, line: &str) -> Self {
+        self.more.push_str(line);
+        self.more.push('\n');
+        self
+    }
+
     /// Lets `weir run` connect elsewhere than straight to the broker.
     pub(crate) fn through(mut self, address: &str) -> Self {
         address.clone_into(&mut self.bootstrap);
@@ -120,6 +130,7 @@ impl Site {
             writeln!(text, "  {name}: {}", self.topic(name)).expect("a string takes text");
         }
         writeln!(text, "lanes: {}", self.lanes).expect("a string takes text");
+        text.push_str(&self.more);
         let path = self.folder.path().join("weir.yml");
         std::fs::write(&path, text).expect("the configuration is written");
         path

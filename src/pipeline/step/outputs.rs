@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::alert::{Alert, Origin, Sign, fold};
 use crate::audit::record::{Frame, Result as Audited, Why, decision as audit_decision};
-use crate::audit::{self, Anchor, Head};
+use crate::audit::{self, Anchor, Head, InForce};
 use crate::event::{Event, Kind, RawSpan};
 use crate::finding::{Action, Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
 use crate::inspect::{At, Decision, Notes, Reason};
@@ -23,6 +23,9 @@ const RECORD_OVERHEAD: usize = 128;
 
 /// A longer key is left out of what is written about a record that was turned away.
 const KEY_BYTES_MAX: usize = 4096;
+
+/// The signal of rules or a policy that could not be taken up.
+const RELOAD_FAILED: &str = "system.reload_failed";
 
 /// An event of which nothing was looked at.
 static NOTHING_SCANNED: Coverage =
@@ -149,6 +152,19 @@ impl Outputs<'_> {
             }
             (true, Action::Retry | Action::Block) => None,
         }
+    }
+
+    /// Writes down that another pack or policy decides from this record on.
+    pub(super) fn swapped(
+        &self,
+        staged: &mut Staged<'_>,
+        before: &InForce,
+        out: &mut Vec<OutRecord>,
+    ) {
+        let head = Head::of(staged);
+        let audit = audit::record::swap(&self.frame(head, None), before);
+        chain(self.step, staged, head, self.at.partition, &audit, out);
+        out.push(self.output(Topic::Audit, &[], audit, &Headers::new()));
     }
 
     fn commit_audit(
@@ -357,6 +373,43 @@ pub(super) fn alert(step: &Step, partition: i32, alert: &Alert, sent: Headers) -
     let (value, headers) = crate::wire::alert::write(step.alerts, alert, &made, sent);
     let key = alert.agent.clone().into_bytes();
     OutRecord { topic: Topic::Alerts, partition, key, value: Some(value), headers }
+}
+
+/// Tells of a reload that failed, as an alert of the partition and not of an agent.
+pub(super) fn trouble(
+    step: &Step,
+    staged: &mut Staged<'_>,
+    record: &InRecord,
+    message: &str,
+    out: &mut Vec<OutRecord>,
+) {
+    let sign = Sign {
+        tenant: "",
+        agent: "",
+        example: "weir",
+        agent_type: None,
+        session: None,
+        user: None,
+        kind: Kind::Prompt,
+        tool: None,
+        event_id: "",
+        action: Action::Alert,
+        enforced: true,
+        family: Family::System,
+        signal: RELOAD_FAILED,
+        rule: RELOAD_FAILED,
+        severity: Severity::High,
+        confidence: Confidence::High,
+        message,
+        fingerprint: None,
+    };
+    // The record's own alerts are numbered from 0.
+    let origin = Origin { offset: record.offset, ordinal: u32::MAX };
+    let mut alerts = Vec::new();
+    fold(staged, &step.setup.limits.folding, &sign, origin, &mut alerts);
+    for told in &alerts {
+        out.push(alert(step, record.partition, told, Headers::new()));
+    }
 }
 
 /// What the SOC is told of records that were turned away: one episode for each agent that

@@ -128,9 +128,9 @@ fn what_is_not_a_record_is_refused_and_never_panics() {
 }
 
 #[test]
-fn only_kill_and_mode_are_orders_to_decisions() {
+fn only_kill_mode_and_pack_are_standing_orders() {
     for body in every_body() {
-        let expected = matches!(body, Body::Kill { .. } | Body::Mode { .. });
+        let expected = matches!(body, Body::Kill { .. } | Body::Mode { .. } | Body::Pack { .. });
         let order = record(body, 1).order(4);
         assert_eq!(order.is_some(), expected);
         assert!(order.is_none_or(|order| order.offset == 4 && order.by == "soc"));

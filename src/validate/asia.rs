@@ -35,8 +35,13 @@ pub(super) fn in_aadhaar(value: &[u8]) -> Check {
 
 /// PAN: the serial is never 0000. What its last letter stands for is not published.
 pub(super) fn in_pan(value: &[u8]) -> Check {
-    let serial = value.get(5..9).unwrap_or_default();
-    Check::weak(serial.iter().all(u8::is_ascii_digit) && serial != b"0000" && value.len() == 10)
+    let &[ref letters @ .., a, b, c, d, last] = value else { return Check::Invalid };
+    let serial = [a, b, c, d];
+    let formed = letters.len() == 5
+        && letters.iter().chain([&last]).all(u8::is_ascii_uppercase)
+        && b"ABCFGHLJPT".contains(&letters[3])
+        && serial.iter().all(u8::is_ascii_digit);
+    Check::weak(formed && &serial != b"0000")
 }
 
 /// Tax file number: nine digits, weights 1, 4, 3, 7, 5, 8, 6, 9, 10, MOD 11.

@@ -5,7 +5,7 @@
 //! of doubles); INSEE (NIR); `RvIG` (BSN); the PESEL act.
 
 use super::Check;
-use super::checksum::{digits, is_day, mod11_10, number, repeated, weighted};
+use super::checksum::{digits, is_day, mod11_10, number, plain, repeated, weighted};
 
 /// NHS number: ten digits, MOD 11; a check value of 10 is never given out.
 pub(super) fn uk_nhs(value: &[u8]) -> Check {
@@ -31,11 +31,20 @@ pub(super) fn de_steuer_id(value: &[u8]) -> Check {
 
 const DNI_LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
 
-/// National insurance number: a prefix that is in use. There is no sum.
+/// National insurance number: a prefix that is in use, six digits, a letter up to D. There is
+/// no sum.
 pub(super) fn uk_nino(value: &[u8]) -> Check {
     const UNUSED: [&[u8]; 7] = [b"BG", b"GB", b"KN", b"NK", b"NT", b"TN", b"ZZ"];
-    let prefix = value.get(..2).unwrap_or_default().to_ascii_uppercase();
-    Check::weak(prefix.len() == 2 && !UNUSED.contains(&prefix.as_slice()))
+    let text = plain(value);
+    let &[first, second, ref middle @ .., last] = &text[..] else { return Check::Invalid };
+    let letters = |byte: u8, but: &[u8]| byte.is_ascii_uppercase() && !but.contains(&byte);
+    let prefix = letters(first, b"DFIQUV") && letters(second, b"DFIOQUV");
+    Check::weak(
+        prefix
+            && !UNUSED.contains(&&[first, second][..])
+            && digits::<6>(middle).is_some()
+            && matches!(last, b'A'..=b'D'),
+    )
 }
 
 /// DNI (eight digits), NIE (X, Y or Z and seven digits) or one of children and non-residents

@@ -23,6 +23,7 @@ mod europe;
 mod europe_east;
 mod europe_west;
 mod finance;
+mod identity;
 mod keys;
 mod latin;
 mod middle_east;
@@ -172,6 +173,7 @@ pub const VALIDATORS: &[(&str, Validator)] = &[
     ("mx_curp", latin::mx_curp),
     ("mx_rfc", latin::mx_rfc),
     ("my_nric", asia_pacific::my_nric),
+    ("national_id", identity::national_id),
     ("nl_bsn", europe::nl_bsn),
     ("no_fnr", nordic::no_fnr),
     ("no_orgnr", nordic::no_orgnr),
@@ -197,6 +199,7 @@ pub const VALIDATORS: &[(&str, Validator)] = &[
     ("sg_nric", asia_pacific::sg_nric),
     ("si_tax", europe_east::si_tax),
     ("slack_token", keys::slack_token),
+    ("tax_id", identity::tax_id),
     ("th_id", asia_pacific::th_id),
     ("token_value", placeholder::token_value),
     ("tr_tckn", middle_east::tr_tckn),

@@ -33,15 +33,98 @@ pub(super) fn email(value: &[u8]) -> Check {
     Check::weak(well_formed && local != b"git" && !FILE_ENDINGS.contains(&top))
 }
 
-/// A telephone number in one of its written forms: `+` and 8 to 15 digits, or the ten
-/// digits of North America, area and exchange not beginning with 0 or 1.
+/// Country calling codes by how many digits may follow them, from least to most. Source: the
+/// numbering plans behind ITU-T E.164, as libphonenumber's metadata collects them (2026-11).
+const PLANS: &[(&[(usize, usize)], &str)] = &[
+    (&[(4, 5)], "290"),
+    (&[(4, 7)], "690"),
+    (&[(4, 11)], "352"),
+    (&[(4, 13)], "43"),
+    (&[(4, 4), (7, 7)], "683"),
+    (&[(5, 5)], "247 500 682"),
+    (&[(5, 7)], "688"),
+    (&[(5, 9)], "27"),
+    (&[(5, 10)], "358"),
+    (&[(5, 12)], "971"),
+    (&[(5, 15)], "49"),
+    (&[(5, 7), (10, 10)], "685"),
+    (&[(5, 6), (8, 14)], "82"),
+    (&[(5, 5), (7, 7)], "676 677 678"),
+    (&[(5, 5), (8, 8)], "686"),
+    (&[(6, 6)], "298 299 672 687"),
+    (&[(6, 7)], "597"),
+    (&[(6, 8)], "386"),
+    (&[(6, 9)], "46 252 355"),
+    (&[(6, 10)], "95 880"),
+    (&[(6, 11)], "375"),
+    (&[(6, 12)], "39 381"),
+    (&[(6, 13)], "598"),
+    (&[(6, 10), (12, 12)], "61"),
+    (&[(6, 9), (12, 12)], "359"),
+    (&[(6, 8), (10, 10)], "53"),
+    (&[(6, 7), (9, 9)], "421"),
+    (&[(6, 7), (10, 10)], "98"),
+    (&[(6, 6), (8, 9)], "376"),
+    (&[(6, 6), (8, 13)], "63"),
+    (&[(6, 6), (9, 9)], "40 508 681"),
+    (&[(7, 7)], "238 239 246 248 269 291 297 592 673 674 680 691 692"),
+    (&[(7, 8)], "241 599 670 675 853 961 965 975"),
+    (&[(7, 9)], "231 385 967 968"),
+    (&[(7, 10)], "243 254 353"),
+    (&[(7, 11)], "31 595"),
+    (&[(7, 12)], "86 882 972"),
+    (&[(7, 17)], "62"),
+    (&[(7, 9), (11, 11)], "974"),
+    (&[(7, 8), (10, 10)], "230 267 372"),
+    (&[(7, 8), (10, 11)], "507"),
+    (&[(7, 8), (11, 11)], "503"),
+    (&[(7, 7), (9, 9)], "220 245 265 354 423"),
+    (&[(7, 7), (9, 10)], "44 48 263"),
+    (&[(7, 7), (10, 10)], "960"),
+    (&[(7, 7), (11, 11)], "501 679"),
+    (
+        &[(8, 8)],
+        "45 47 216 222 223 226 227 228 232 235 236 253 257 266 268 350 356 357 370 371 373 374 389 505 509 800 808 973 993",
+    ),
+    (&[(8, 9)], "32 36 51 213 224 233 237 250 258 264 377 382 387 591 689 852 962 963"),
+    (&[(8, 10)], "20 60 64 84 855 856 964 970 976"),
+    (&[(8, 11)], "55 92 593 886"),
+    (&[(8, 12)], "383 883"),
+    (&[(8, 13)], "91"),
+    (&[(8, 17)], "81"),
+    (&[(8, 10), (13, 13)], "66"),
+    (&[(8, 8), (10, 10)], "378 506 850"),
+    (&[(8, 8), (10, 11)], "57 65 977"),
+    (&[(8, 8), (11, 11)], "502 504"),
+    (
+        &[(9, 9)],
+        "33 34 41 93 94 211 212 218 221 240 242 244 249 251 255 256 260 261 262 351 420 590 594 596 992 994 995 998",
+    ),
+    (&[(9, 10)], "380 881 966 996"),
+    (&[(9, 11)], "56"),
+    (&[(9, 9), (12, 12)], "870"),
+    (&[(10, 10)], "1 52 58 225 229"),
+    (&[(10, 11)], "54"),
+    (&[(10, 12)], "30"),
+    (&[(10, 14)], "234"),
+    (&[(10, 10), (12, 13)], "90"),
+    (&[(10, 10), (14, 14)], "7"),
+    (&[(12, 12)], "878"),
+];
+
+/// A telephone number in one of its written forms: `+`, a country's code and as many digits
+/// as its plan has, or the ten digits of North America, area and exchange not beginning with
+/// 0 or 1. What stands behind an `x` is an extension.
 pub(super) fn phone(value: &[u8]) -> Check {
+    let value = value.split(|byte| matches!(byte, b'x' | b'X')).next().unwrap_or_default();
     let digits: Vec<u8> = value.iter().copied().filter(u8::is_ascii_digit).collect();
-    if digits.len() < 7 || is_dated(value) {
+    if digits.len() < 6 || is_dated(value) || digits.windows(2).all(|two| two[0] == two[1]) {
         return Check::Invalid;
     }
-    let repeated = digits.windows(2).all(|two| two[0] == two[1]);
-    let international = value.trim_ascii().starts_with(b"+");
+    let trimmed = value.trim_ascii();
+    if trimmed.starts_with(b"+") || trimmed.starts_with(b"(+") {
+        return Check::weak(is_planned(trimmed, &digits));
+    }
     let national = match &digits[..] {
         [b'1', rest @ ..] if rest.len() == 10 => rest,
         rest => rest,
@@ -49,16 +132,24 @@ pub(super) fn phone(value: &[u8]) -> Check {
     let north_american = national.len() == 10
         && matches!(national.first(), Some(b'2'..=b'9'))
         && matches!(national.get(3), Some(b'2'..=b'9'));
-    let abroad = international && (8..=15).contains(&digits.len()) && digits.first() != Some(&b'0');
-    if repeated {
-        Check::Invalid
-    } else if abroad || north_american {
-        Check::Plausible
-    } else if international {
-        Check::Invalid
-    } else {
-        Check::Unknown
-    }
+    if north_american { Check::Plausible } else { Check::Unknown }
+}
+
+/// Whether a country has numbers of that length. A zero in brackets, `+44 (0)20`, is for
+/// callers in the country and no part of the number; some write it without brackets.
+fn is_planned(value: &[u8], digits: &[u8]) -> bool {
+    let Some((codes, rest)) = (1..=3).find_map(|length| {
+        let (code, rest) = digits.split_at_checked(length)?;
+        let plan = PLANS
+            .iter()
+            .find(|(_, codes)| codes.split(' ').any(|known| known.as_bytes() == code))?;
+        Some((plan.0, rest))
+    }) else {
+        return false;
+    };
+    let fits = |length: usize| codes.iter().any(|(least, most)| (*least..=*most).contains(&length));
+    let bracketed = value.windows(2).any(|two| two == b"(0");
+    fits(rest.len()) && !bracketed || rest.starts_with(b"0") && fits(rest.len() - 1)
 }
 
 /// Whether it begins as `2026-11-21` does.
@@ -138,8 +229,9 @@ mod tests {
         check(
             phone,
             &["+49 30 901820", "+1 (212) 555-0123", "(212) 555-0123", "1-212-555-0123"],
-            &["+1", "+0123456789", "5555555555"],
+            &["+1", "+0123456789", "5555555555", "+45 1234 567", "+999 12345678", "+1 849 777 777"],
         );
+        check(phone, &["+44 (0)20 7946 0958", "+1-743-438-6774x62406", "+353 01 234 5678"], &[]);
         assert_eq!(
             phone(b"030 901820"),
             Check::Unknown,

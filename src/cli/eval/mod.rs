@@ -26,7 +26,7 @@ use super::out::{Out, note};
 use super::pack::{self, RuleArgs};
 use super::scan::Judge;
 
-use rows::{Row, Task, Truth};
+use rows::{Row, SetAside, Task, Truth};
 use score::{Outcome, Scores};
 use transform::Transform;
 
@@ -60,6 +60,10 @@ pub(super) struct EvalArgs {
     /// Puts the injections that were found once more, changed: are they found in disguise, and where they are quoted
     #[arg(long, value_enum)]
     transform: Option<Transforms>,
+
+    /// File of rows to count apart as well, such as placeholders: each line an id, a tab, the reason
+    #[arg(long, value_name = "FILE")]
+    set_aside: Option<PathBuf>,
 
     /// How many missed and falsely alarmed rows to name in each task
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -100,11 +104,15 @@ struct Case<'r> {
     row: &'r Row,
     carrier: Carrier,
     open_book: bool,
+    /// Why the row is counted apart.
+    set_aside: Option<&'r str>,
 }
 
 pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
     let config = args.rules.config()?;
     let read = rows::read(&args.paths)?;
+    let set_aside =
+        args.set_aside.as_deref().map_or_else(|| Ok(SetAside::new()), rows::set_aside)?;
     let pack = pack::build(&config, config.engine, 0)?;
     let mut judge = Judge::new(&pack);
     let mut scores = Scores::new(args.worst, pack.rules.engine_name(), &pack.step.pack);
@@ -126,6 +134,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
                 .or(row.carrier)
                 .unwrap_or(Carrier::User),
             open_book: is_of(&row.source, &args.open_book),
+            set_aside: set_aside.get(&row.id).map(String::as_str),
         })
         .collect();
     let mut found = Vec::new();

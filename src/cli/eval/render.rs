@@ -151,6 +151,7 @@ fn tables(scores: &Scores) -> Vec<Table> {
         head: head("task"),
         rows: scores.total.iter().map(|(task, of)| row(task.name().to_owned(), of)).collect(),
     }];
+    tables.push(found_table(scores));
     for task in [Task::Injection, Task::Secrets, Task::Pii] {
         tables.push(Table {
             title: format!("{}, by source", task.name()),
@@ -219,6 +220,27 @@ fn tables(scores: &Scores) -> Vec<Table> {
     tables
 }
 
+/// Rows rather than marked parts, with and without what was set aside.
+fn found_table(scores: &Scores) -> Table {
+    let line = |name: String, of: Share| vec![name, of.of.to_string(), share(of)];
+    let mut rows = Vec::new();
+    for (task, [all, rest]) in &scores.found {
+        rows.push(line(task.name().to_owned(), *all));
+        let apart: Vec<_> = scores.set_aside.iter().filter(|((of, _), _)| of == task).collect();
+        if !apart.is_empty() {
+            rows.push(line(format!("{} but those set aside", task.name()), *rest));
+        }
+        for ((_, why), of) in apart {
+            rows.push(line(format!("set aside: {why}"), *of));
+        }
+    }
+    Table {
+        title: "Positive rows in which something was found whole".to_owned(),
+        head: vec!["task", "rows", "found, 95% interval"],
+        rows,
+    }
+}
+
 fn as_json(scores: &Scores) -> serde_json::Value {
     let share = |share: Share| {
         let (low, high) = share.interval();
@@ -251,6 +273,12 @@ fn as_json(scores: &Scores) -> serde_json::Value {
             let mut of = counts(of);
             of["task"] = task.name().into();
             of
+        }).collect::<Vec<_>>(),
+        "rows_found": scores.found.iter().map(|(task, [all, rest])| {
+            json!({"task": task.name(), "all": share(*all), "but_set_aside": share(*rest)})
+        }).collect::<Vec<_>>(),
+        "set_aside": scores.set_aside.iter().map(|((task, why), of)| {
+            json!({"task": task.name(), "reason": why, "found": share(*of)})
         }).collect::<Vec<_>>(),
         "by_source": scores.by_source.iter().map(|((task, source, open), of)| {
             let mut of = counts(of);

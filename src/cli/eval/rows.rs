@@ -1,5 +1,6 @@
 //! Labelled rows: JSONL files, plain or gzipped.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -213,7 +214,7 @@ fn row(line: &str, of_file: Option<Task>) -> anyhow::Result<Option<Row>> {
     if line.expect.iter().any(outside) {
         anyhow::bail!("`expect` points outside the text");
     }
-    let spans = line.expect.iter().map(|e| RawSpan { start: e.start, end: e.end }).collect();
+    let spans = line.expect.iter().map(|expect| bare(&line.text, expect, task)).collect();
     // Near misses and identifiers are told apart from plain negatives.
     let kind = match line.label.as_str() {
         "near-miss" | "identifier" => line.label.clone(),
@@ -231,9 +232,60 @@ fn row(line: &str, of_file: Option<Task>) -> anyhow::Result<Option<Row>> {
     }))
 }
 
+/// The expected span without the signs around a credential: sets take the quotes, the white
+/// space and the sign between name and value along, or do not, as their expressions went.
+fn bare(text: &str, expect: &Expect, task: Task) -> RawSpan {
+    let (mut start, mut end) = (expect.start, expect.end);
+    let bytes = text.as_bytes().get(start..end).unwrap_or_default();
+    let quote =
+        |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'\\');
+    let before = |byte: &&u8| quote(byte) || matches!(byte, b'=' | b':' | b'-');
+    if task == Task::Secrets && bytes.iter().any(u8::is_ascii_alphanumeric) {
+        start += bytes.iter().take_while(before).count();
+        end -= bytes.iter().rev().take_while(|byte| quote(byte)).count();
+    }
+    RawSpan { start, end }
+}
+
+/// Rows that a file sets aside, by id, with the reason.
+pub(super) type SetAside = BTreeMap<String, String>;
+
+/// Reads a list of `id`, tab, reason; empty lines and lines that begin with `#` are passed over.
+pub(super) fn set_aside(path: &Path) -> Result<SetAside, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{shown}`"))
+        .map_err(Failure::runtime)?;
+    let mut out = SetAside::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((id, reason)) = line.split_once('\t') else {
+            return Err(Failure::usage(anyhow!(
+                "{shown}:{number}: a line is an id, a tab and the reason"
+            )));
+        };
+        out.insert(id.trim().to_owned(), reason.trim().to_owned());
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_around_a_credential_are_not_asked_for() {
+        let line =
+            r#"{"id":"a","text":"key='-ab12'","label":"positive","expect":[{"start":4,"end":11}]}"#;
+        let span = |task| match row(line, Some(task)).unwrap().unwrap().truth {
+            Truth::Positive(spans) => (spans[0].start, spans[0].end),
+            Truth::Negative => unreachable!("the row is positive"),
+        };
+        assert_eq!(span(Task::Secrets), (6, 10));
+        assert_eq!(span(Task::Pii), (4, 11));
+    }
 
     #[test]
     fn rows_say_what_is_true_and_whom_they_ask() {

@@ -99,6 +99,11 @@ pub(super) struct Scores {
     pub(super) by_source: BTreeMap<(Task, String, bool), Counts>,
     /// By task and kind of the row, or of the expected span.
     pub(super) by_kind: BTreeMap<(Task, String), Counts>,
+    /// Positive rows with a find, counted once however many parts are marked: all of them, then
+    /// those that are not set aside.
+    pub(super) found: BTreeMap<Task, [Share; 2]>,
+    /// Of the rows set aside, by task and reason.
+    pub(super) set_aside: BTreeMap<(Task, String), Share>,
     /// Alarms on negatives, by rule.
     pub(super) by_rule: BTreeMap<(Task, String), u64>,
     pub(super) missed: BTreeMap<Task, Vec<Worst>>,
@@ -120,6 +125,8 @@ impl Scores {
             total: BTreeMap::new(),
             by_source: BTreeMap::new(),
             by_kind: BTreeMap::new(),
+            found: BTreeMap::new(),
+            set_aside: BTreeMap::new(),
             by_rule: BTreeMap::new(),
             missed: BTreeMap::new(),
             alarmed: BTreeMap::new(),
@@ -144,6 +151,17 @@ impl Scores {
         }
         for (kind, hit) in row.kinds.iter().zip(&outcome.units) {
             self.by_kind.entry((row.task, kind.clone())).or_default().recall.add(*hit);
+        }
+        if matches!(row.truth, Truth::Positive(_)) && !case.open_book {
+            let [all, rest] = self.found.entry(row.task).or_default();
+            all.add(outcome.any);
+            match case.set_aside {
+                None => rest.add(outcome.any),
+                Some(why) => {
+                    let of_reason = self.set_aside.entry((row.task, why.to_owned())).or_default();
+                    of_reason.add(outcome.any);
+                }
+            }
         }
         let mut rules = outcome.alarms.clone();
         rules.sort();

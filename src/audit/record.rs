@@ -136,6 +136,10 @@ pub fn order(frame: &Frame<'_>, order: &Order) -> Vec<u8> {
             out.text("order", "pack");
             out.text("ordered", hash.as_deref().unwrap_or_default());
         }
+        Command::Approve { hold } => {
+            out.text("order", "approve");
+            out.text("hold", hold);
+        }
     }
     let (kind, parts): (&str, Vec<&str>) = match order.command.scope() {
         Scope::All => ("all", Vec::new()),

@@ -55,6 +55,15 @@ pub(super) enum Command {
         #[command(flatten)]
         order: OrderArgs,
     },
+    /// Approves a call that waits: the same call, sent again, passes once.
+    ///
+    /// The id stands in the verdict that holds the call back, as `hold.id`.
+    Approve {
+        /// Id of the hold
+        hold: String,
+        #[command(flatten)]
+        given: GivenArgs,
+    },
     /// Prints the orders that stand.
     Status {
         #[command(flatten)]
@@ -78,6 +87,13 @@ pub(super) struct OrderArgs {
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
 
+    #[command(flatten)]
+    given: GivenArgs,
+}
+
+/// By whom an order is given, and why.
+#[derive(Args)]
+pub(super) struct GivenArgs {
     /// Why; kept in the audit
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
@@ -133,17 +149,25 @@ impl OrderArgs {
 pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
     let (args, body) = match command {
         Command::Status { config } => return status(&load(config)?.config, out),
-        Command::Kill(args) => (args, Body::Kill { scope: args.scope()?, on: true }),
-        Command::Resume(args) => (args, Body::Kill { scope: args.scope()?, on: false }),
+        Command::Kill(args) => (&args.given, Body::Kill { scope: args.scope()?, on: true }),
+        Command::Resume(args) => (&args.given, Body::Kill { scope: args.scope()?, on: false }),
+        Command::Approve { hold, given } => {
+            if hold.len() != 32 || !hold.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(Failure::usage(anyhow!("`{hold}` is no id of a hold"))
+                    .hint("a hold's id is 32 hexadecimal digits, as `hold.id` of a verdict"));
+            }
+            let id = uuid::Uuid::new_v4().to_string();
+            (given, Body::Approve { id, hold: hold.to_ascii_lowercase() })
+        }
         Command::Mode { mode, order } => {
             let mode = match mode {
                 ModeWord::Enforce => Some(Mode::Enforce),
                 ModeWord::Shadow => Some(Mode::Shadow),
                 ModeWord::Policy => None,
             };
-            (order, Body::Mode { scope: order.scope()?, mode })
+            (&order.given, Body::Mode { scope: order.scope()?, mode })
         }
-        Command::Pack { hash, order } => (order, pack_order(hash, order)?),
+        Command::Pack { hash, order } => (&order.given, pack_order(hash, order)?),
     };
     let config = load(&args.config)?.config;
     let key = control_key(&config);

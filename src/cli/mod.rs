@@ -6,6 +6,7 @@
 
 mod audit;
 mod bench;
+mod canary;
 mod config;
 #[cfg(feature = "kafka")]
 mod control;
@@ -20,6 +21,7 @@ mod observe;
 mod out;
 mod pack;
 mod patterns;
+mod policy;
 #[cfg(feature = "kafka")]
 mod reload;
 #[cfg(feature = "kafka")]
@@ -98,6 +100,12 @@ enum Command {
     ///   weir eval injection.jsonl --transform evasions --output markdown
     #[command(verbatim_doc_comment)]
     Eval(eval::EvalArgs),
+    /// Checks a policy file, runs its tests, and says which line decides.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Makes values to plant, and the rules that find them again.
+    #[command(subcommand)]
+    Canary(canary::Command),
     /// Checks the tamper-evident chain of audit records.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -140,6 +148,8 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Scan(args) => scan::run(&args, &mut out),
         Command::Eval(args) => eval::run(&args, &mut out),
         Command::Patterns(command) => patterns::run(&command, &mut out),
+        Command::Policy(command) => policy::run(&command, &mut out),
+        Command::Canary(command) => canary::run(&command, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
         Command::Config(command) => config::run(&command, &mut out),
         #[cfg(feature = "kafka")]

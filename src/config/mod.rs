@@ -188,6 +188,12 @@ pub struct Limits {
     pub sessions: u64,
     /// When such a table is forgotten.
     pub session_idle_ms: u64,
+    /// When a named session's labels and quotas are forgotten.
+    pub session_keep_ms: u64,
+    /// Calls of a partition that wait for an approval.
+    pub holds: u64,
+    /// How long they wait.
+    pub hold_ms: u64,
     /// Agents of a partition with a count of backdated events.
     pub agents: u64,
     /// How far a `ts` may lie ahead.
@@ -260,6 +266,9 @@ impl Default for Config {
                 decoded_ratio: scan.decoded_ratio as u64,
                 sessions: decide.sessions as u64,
                 session_idle_ms: decide.session_idle_ms as u64,
+                session_keep_ms: decide.session_keep_ms as u64,
+                holds: decide.holds as u64,
+                hold_ms: decide.hold_ms as u64,
                 agents: decide.agents as u64,
                 ahead_ms: decide.ahead_ms as u64,
                 late_ms: decide.late_ms as u64,
@@ -303,6 +312,9 @@ impl Config {
         inspect::Limits {
             sessions: limits.sessions as usize,
             session_idle_ms: limits.session_idle_ms as i64,
+            session_keep_ms: limits.session_keep_ms as i64,
+            holds: limits.holds as usize,
+            hold_ms: limits.hold_ms as i64,
             agents: limits.agents as usize,
             ahead_ms: limits.ahead_ms as i64,
             late_ms: limits.late_ms as i64,

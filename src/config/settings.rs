@@ -93,6 +93,9 @@ settings! {
     "limits.decoded_ratio" "bytes of decoded text for each byte of a string, at all depths together; more is a finding that blocks" |c| Slot::Number(&mut c.limits.decoded_ratio, 1..=64);
     "limits.sessions" "sessions of a partition with a table of redaction tags; with more, the one that would end first is forgotten" |c| Slot::Number(&mut c.limits.sessions, 1..=10_000_000);
     "limits.session_idle_ms" "a session's table is forgotten when nothing was added for so long" |c| Slot::Number(&mut c.limits.session_idle_ms, 1_000..=86_400_000);
+    "limits.session_keep_ms" "the labels and used quotas of a session with a name are forgotten when nothing happened in it for so long" |c| Slot::Number(&mut c.limits.session_keep_ms, 1_000..=2_592_000_000);
+    "limits.holds" "calls of a partition that wait for an approval; with more, the one that waited longest is forgotten" |c| Slot::Number(&mut c.limits.holds, 1..=1_000_000);
+    "limits.hold_ms" "a call waits so long for an approval, and an approval so long for its call" |c| Slot::Number(&mut c.limits.hold_ms, 1_000..=2_592_000_000);
     "limits.agents" "agents of a partition with a count of backdated events; with more, the oldest count is forgotten" |c| Slot::Number(&mut c.limits.agents, 1..=10_000_000);
     "limits.ahead_ms" "a `ts` this far after the log's clock counts as that clock" |c| Slot::Number(&mut c.limits.ahead_ms, 0..=86_400_000);
     "limits.late_ms" "a `ts` this far before the log's clock is backdated" |c| Slot::Number(&mut c.limits.late_ms, 1_000..=31_536_000_000);

@@ -222,6 +222,47 @@ pub struct Tool<'r> {
     pub bytes: Option<u64>,
     /// Whether the runtime reported an error.
     pub error: bool,
+    /// Parameters of a `tool_call`, value by value; empty for results.
+    pub params: Params<'r>,
+}
+
+/// The parameters of a call, as policies are asked about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params<'r> {
+    /// Every value and every container, in record order.
+    pub values: Vec<Param<'r>>,
+    /// Parameters were given that cannot be read as values: a string that is not JSON, or a
+    /// second `params` beside the first. Nothing can be promised about them.
+    pub unclear: bool,
+}
+
+/// One value of a call's parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Param<'r> {
+    /// RFC 6901 pointer from the parameters on, such as `/to/0`; empty for the whole.
+    pub path: String,
+    /// The value.
+    pub value: ParamValue<'r>,
+    /// Index into [`Event::fields`] of what is scanned and can be cut; `None` where the
+    /// value has no string of its own there.
+    pub field: Option<u32>,
+}
+
+/// What a parameter holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParamValue<'r> {
+    /// A string, unescaped.
+    Text(Cow<'r, str>),
+    /// A number, as written.
+    Number(Cow<'r, str>),
+    /// `true` or `false`.
+    Bool(bool),
+    /// `null`
+    Null,
+    /// An array of so many elements; they follow.
+    List(usize),
+    /// An object; its members follow.
+    Object,
 }
 
 /// A chunk's place in a streamed answer.

@@ -5,8 +5,9 @@ use crate::audit::hex;
 use crate::event::{Event, RawSpan};
 use crate::finding::{Action, Confidence, Family, Severity};
 use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, finding, look};
+use crate::inspect::govern::judge;
 use crate::inspect::{Decision, Incoming, Reason, Setup};
-use crate::policy::{Mode, Orders};
+use crate::policy::{Breach, Mode, Orders};
 use crate::redact::{Cut, Edit, Tags, is_redacted, plain_tag, plan, written};
 use crate::state::Staged;
 
@@ -29,6 +30,12 @@ pub fn decide<'s>(
         let mode = ordered.unwrap_or(ruling.mode);
         reasons.push(Reason { finding: found.clone(), action: ruling.action, mode });
     }
+    let mut governed = judge(setup, staged, incoming, repeat);
+    let judged = reasons.len();
+    for breach in &governed.breaches {
+        let reason = breach_reason(setup, event, breach, ordered);
+        reasons.push(reason);
+    }
     if orders.killed(event) {
         notes.killed = true;
         // A kill is carried out in every mode: it is an order, not a judgement.
@@ -41,13 +48,20 @@ pub fn decide<'s>(
     let quiet = ordered.unwrap_or_else(|| setup.policy.mode(event));
     let (action, mode) = strongest(&reasons, quiet);
     let deciding = |reason: &&Reason| reason.mode == mode && reason.action == action;
-    let first = reasons.iter().find(deciding).map(|reason| &reason.finding);
+    let at = reasons.iter().position(|reason| deciding(&reason));
+    let first = at.and_then(|at| reasons.get(at)).map(|reason| &reason.finding);
+    // What a rule of the policy says beside its action.
+    let said = at.and_then(|at| governed.breaches.get(at.checked_sub(judged)?));
     let (mut replacement, mut retry_hint, mut retry_after_ms) = (None, None, None);
     match (action, first) {
         (Action::Replace, Some(found)) => replacement = Some(setup.policy.notice(event, found)),
         (Action::Retry, Some(found)) => {
-            retry_hint = setup.policy.hint(event, found);
-            retry_after_ms = setup.policy.retry_after_ms(event, found);
+            retry_hint = said
+                .and_then(|breach| breach.hint.clone())
+                .or_else(|| setup.policy.hint(event, found));
+            retry_after_ms = said
+                .and_then(|breach| breach.retry_after_ms)
+                .or_else(|| setup.policy.retry_after_ms(event, found));
         }
         _ => {}
     }
@@ -63,6 +77,13 @@ pub fn decide<'s>(
             tell_misrouted(setup, staged, incoming, &mut alerts);
         }
     }
+    let held_back = mode == Mode::Enforce && matches!(action, Action::Retry | Action::Block);
+    // In shadow nothing waits for the approval, and where anything else blocks it would not help.
+    let only = |reason: &Reason| {
+        reason.action < Action::Retry || reason.finding.source.kind == APPROVAL_REQUIRED
+    };
+    let hold = governed.hold.take().filter(|_| held_back && reasons.iter().all(only));
+    governed.settle(setup, staged, event, &scan.findings, !held_back);
     Decision {
         action,
         enforced: mode == Mode::Enforce,
@@ -72,7 +93,7 @@ pub fn decide<'s>(
         replacement,
         retry_hint,
         retry_after_ms,
-        hold: None,
+        hold,
         coverage: &scan.coverage,
         repeat,
         alerts,
@@ -140,9 +161,34 @@ fn edits(
     edits
 }
 
-/// Every finding cut out, whatever policy says of it.
+/// The type of finding that an approval lifts.
+const APPROVAL_REQUIRED: &str = "policy.approval_required";
+
+/// What a rule of the policy found, and what is done about it: as the line about it says,
+/// or as the policy's lines about findings do, where one is about it.
+fn breach_reason(
+    setup: &Setup,
+    event: &Event<'_>,
+    breach: &Breach,
+    ordered: Option<Mode>,
+) -> Reason {
+    let mut finding = finding(&breach.source, Confidence::High);
+    if let Some(field) = breach.field.and_then(|at| event.fields.get(at as usize)) {
+        finding.field = breach.field;
+        finding.span = RawSpan { start: 0, end: field.text.len() };
+    }
+    let ruling = setup.policy.ruling(event, &finding);
+    let mode = ordered.or(breach.mode).unwrap_or(ruling.mode);
+    Reason { finding, action: ruling.action, mode }
+}
+
+/// Every finding cut out, whatever policy says of it; a parameter that breaks a rule is no
+/// secret, and its value is what the reader of the audit needs.
 fn audit_edits(event: &Event<'_>, reasons: &[Reason]) -> Vec<Edit> {
-    let mut cuts: Vec<Cut<'_>> = reasons.iter().filter_map(cut).collect();
+    let content = reasons
+        .iter()
+        .filter(|reason| !matches!(reason.finding.source.family, Family::Policy | Family::Flow));
+    let mut cuts: Vec<Cut<'_>> = content.filter_map(cut).collect();
     plan(&mut cuts, text_of(event), |kind, _| plain_tag(kind))
 }
 

@@ -7,6 +7,7 @@
 
 mod arrival;
 mod decide;
+mod govern;
 mod route;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::state::Item;
 
 pub use arrival::item;
 pub use decide::decide;
+pub use govern::{approve, resume};
 pub use route::{murmur2, partition_of};
 
 /// The keys that deciding needs.
@@ -39,6 +41,12 @@ pub struct Limits {
     pub sessions: usize,
     /// A session's tag table is forgotten when nothing has been added for so long.
     pub session_idle_ms: i64,
+    /// Likewise what a session with a name has of labels and used quotas: it can be taken up again.
+    pub session_keep_ms: i64,
+    /// Calls that wait for an approval; with more, the one that waited longest is forgotten.
+    pub holds: usize,
+    /// A call waits so long for an approval, and an approval so long for its call.
+    pub hold_ms: i64,
     /// Agents with a count of backdated events; with more, the oldest count is forgotten.
     pub agents: usize,
     /// A `ts` this far after the partition's clock counts as the clock itself.
@@ -58,6 +66,9 @@ impl Default for Limits {
         Self {
             sessions: 100_000,
             session_idle_ms: 1_800_000,
+            session_keep_ms: 86_400_000,
+            holds: 10_000,
+            hold_ms: 3_600_000,
             agents: 100_000,
             ahead_ms: 300_000,
             late_ms: 3_600_000,

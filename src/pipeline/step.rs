@@ -13,9 +13,9 @@ use crate::audit::{Head, InForce, Signer};
 use crate::detect::{Scan, Scratch};
 use crate::event::{Event, Millis};
 use crate::finding::Action;
-use crate::inspect::{At, Incoming, Notes, Setup, decide, item, partition_of};
+use crate::inspect::{At, Incoming, Notes, Setup, approve, decide, item, partition_of, resume};
 use crate::pipeline::log::{InRecord, OutRecord};
-use crate::policy::{Order, Orders};
+use crate::policy::{Command, Order, Orders};
 use crate::state::{self, Item, Key, Partition, Staged, owner};
 use crate::wire::alert::Format;
 use crate::wire::dlq::Stage;
@@ -219,9 +219,10 @@ impl Step {
         outputs::trouble(self, staged, record, message, out);
     }
 
-    /// Writes what an order of the control topic leaves in this partition, once: its audit
-    /// record, where this partition is the one to write it. That is the partition of the
-    /// agent that the order is about, or else partition 0.
+    /// Writes what an order of the control topic leaves in this partition, once: what it
+    /// changes in state, and its audit record, where this partition is the one to write it.
+    /// That is the partition of the agent that the order is about, or else partition 0; an
+    /// approval is written by the partition that knows the hold too.
     pub fn control(
         &self,
         staged: &mut Staged<'_>,
@@ -234,7 +235,15 @@ impl Step {
         }
         staged.set_control(order.offset + 1);
         let home = order.command.scope().agent();
-        if home.map_or(0, |agent| partition_of(agent, self.partitions)) == partition {
+        let known = match &order.command {
+            Command::Approve { hold } => approve(staged, hold, &self.setup.limits),
+            Command::Kill { scope, on: false } => {
+                resume(staged, scope, &self.setup.limits);
+                false
+            }
+            Command::Kill { on: true, .. } | Command::Mode { .. } => false,
+        };
+        if known || home.map_or(0, |agent| partition_of(agent, self.partitions)) == partition {
             outputs::order(self, staged, partition, order, out);
         }
     }

@@ -1,16 +1,22 @@
 //! The policy file: YAML into a [`Policy`], with errors that say where and what is allowed.
 
+mod govern;
+mod values;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::Deserialize as _;
+use serde_saphyr::Spanned;
 use sha2::{Digest as _, Sha256};
 
 use crate::event::Kind;
 use crate::finding::{Action, Family};
-use crate::policy::{Failures, Line, Mode, OnFailure, Operator, Pattern, Policy};
+use crate::policy::nearest::suggestion;
+use crate::policy::{Failures, Glob, Index, Line, Mode, OnFailure, Operator, Policy, Who};
+
+use values::{ByName, value};
 
 /// A policy that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,53 +32,6 @@ pub struct PolicyError {
     pub problem: String,
 }
 
-/// A value that is written by its name.
-trait Named: Sized + Copy + 'static {
-    const WHAT: &'static str;
-    const VALUES: &'static [Self];
-    fn name(self) -> &'static str;
-}
-
-macro_rules! named {
-    ($($type:ty, $what:literal, $values:expr;)+) => {
-        $(impl Named for $type {
-            const WHAT: &'static str = $what;
-            const VALUES: &'static [Self] = $values;
-            fn name(self) -> &'static str { self.name() }
-        })+
-    };
-}
-
-named! {
-    Action, "action", Self::ALL;
-    Family, "family", Self::ALL;
-    Kind, "kind", &Self::ALL;
-    Mode, "mode", Self::ALL;
-    Operator, "operator", Self::ALL;
-    OnFailure, "failure policy", Self::ALL;
-}
-
-struct ByName<T>(T, PhantomData<T>);
-
-impl<'de, T: Named> Deserialize<'de> for ByName<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(from)?;
-        let found = T::VALUES.iter().copied().find(|value| value.name() == name);
-        found.map(|value| Self(value, PhantomData)).ok_or_else(|| {
-            let allowed: Vec<&str> = T::VALUES.iter().map(|value| value.name()).collect();
-            D::Error::custom(format!(
-                "unknown {} `{name}`, expected one of {}",
-                T::WHAT,
-                allowed.join(", ")
-            ))
-        })
-    }
-}
-
-fn value<T: Named>(named: Option<ByName<T>>) -> Option<T> {
-    named.map(|named| named.0)
-}
-
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -83,7 +42,14 @@ struct File {
     #[serde(default)]
     operators: BTreeMap<String, ByName<Operator>>,
     #[serde(default)]
-    overrides: Vec<Override>,
+    overrides: Vec<Spanned<Override>>,
+    #[serde(default)]
+    tools: Vec<Spanned<govern::ToolText>>,
+    #[serde(default)]
+    flows: Vec<Spanned<govern::FlowText>>,
+    #[serde(default)]
+    breakers: Vec<Spanned<govern::BreakerText>>,
+    canaries: Option<govern::CanariesText>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -120,14 +86,13 @@ struct Override {
 }
 
 impl Override {
-    fn line(self) -> Line {
+    fn line(self, line: u64) -> Line {
         Line {
-            rule: self.rule.as_deref().map(Pattern::new),
+            number: line,
+            rule: self.rule.as_deref().map(Glob::new),
             family: value(self.family),
             kind: value(self.kind),
-            agent: self.agent,
-            agent_type: self.r#type,
-            tenant: self.tenant,
+            who: Who { agent: self.agent, agent_type: self.r#type, tenant: self.tenant },
             action: value(self.action),
             mode: value(self.mode),
             hint: self.hint.map(Arc::from),
@@ -144,49 +109,76 @@ pub(super) fn read(path: &str, text: &str) -> Result<Policy, PolicyError> {
     })
     .map_err(|error| {
         let error = error.without_snippet();
+        let problem = error.to_string();
         PolicyError {
             path: path.to_owned(),
             line: error.location().map_or(0, |location| location.line()),
-            key: track.path().to_string(),
-            problem: error.to_string(),
+            // What the line of an item is known by is no part of its path.
+            key: track.path().to_string().replace("].value", "]"),
+            problem: with_suggestion(problem),
         }
     })?;
     for (at, line) in file.overrides.iter().enumerate() {
-        if line.action.is_none()
-            && line.mode.is_none()
-            && line.hint.is_none()
-            && line.notice.is_none()
-            && line.retry_after_ms.is_none()
+        let Spanned { value: said, referenced, .. } = line;
+        if said.action.is_none()
+            && said.mode.is_none()
+            && said.hint.is_none()
+            && said.notice.is_none()
+            && said.retry_after_ms.is_none()
         {
             return Err(PolicyError {
                 path: path.to_owned(),
-                line: nth_item(text, "overrides", at),
+                line: referenced.line(),
                 key: format!("overrides[{at}]"),
                 problem: "says nothing: expected one of action, mode, hint, notice, retry_after_ms"
                     .to_owned(),
             });
         }
     }
-    Ok(build(text, file))
+    build(path, text, file)
 }
 
-fn build(text: &str, file: File) -> Policy {
-    let mut lines: Vec<Line> = file.overrides.into_iter().map(Override::line).collect();
+/// Adds the word that was meant to what the reader of YAML says of an unknown key.
+fn with_suggestion(problem: String) -> String {
+    let parts = || {
+        let (_, rest) = problem.split_once("unknown field `")?;
+        let (written, rest) = rest.split_once('`')?;
+        let (_, list) =
+            rest.split_once("expected one of ").or_else(|| rest.split_once("expected "))?;
+        let list = list.split_once(" at line ").map_or(list, |(list, _)| list);
+        Some(suggestion(written, list.split(", ").map(|name| name.trim_matches('`'))))
+    };
+    let suggestion = parts().unwrap_or_default();
+    problem + &suggestion
+}
+
+fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
+    let governed = govern::build(file.tools, file.flows, file.breakers, file.canaries);
+    let governance = governed.map_err(|wrong| PolicyError {
+        path: path.to_owned(),
+        line: wrong.line,
+        key: wrong.key,
+        problem: wrong.problem,
+    })?;
+    let overrides = file.overrides.into_iter();
+    let mut lines: Vec<Line> =
+        overrides.map(|line| line.value.line(line.referenced.line())).collect();
     // Later lines go before earlier ones of the same rank: the sort is stable.
     lines.reverse();
     lines.sort_by_key(|line| std::cmp::Reverse(line.rank()));
-    let mut operators: Vec<(Pattern, Operator)> = file
-        .operators
-        .into_iter()
-        .map(|(kind, operator)| (Pattern::new(&kind), operator.0))
-        .collect();
-    operators.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.rank()));
-    Policy {
+    let mut operators: Vec<(Glob, Operator)> =
+        file.operators.into_iter().map(|(kind, operator)| (Glob::new(&kind), operator.0)).collect();
+    operators.sort_by_key(|(glob, _)| std::cmp::Reverse(glob.rank()));
+    let general = |line: &&Line| line.mode.is_some() && line.is_general();
+    Ok(Policy {
         hash: hex(&Sha256::digest(text)),
         failures: Failures {
             unreadable: value(file.failures.unreadable).unwrap_or_default(),
             limits: value(file.failures.limits).unwrap_or_default(),
         },
+        governance,
+        index: Index::new(lines.iter().map(|line| &line.who)),
+        modes: lines.iter().filter(general).cloned().collect(),
         lines,
         action: value(file.defaults.action).unwrap_or(Action::Alert),
         mode: value(file.defaults.mode),
@@ -195,17 +187,7 @@ fn build(text: &str, file: File) -> Policy {
         notice: file.defaults.notice.as_deref().unwrap_or("[This text was withheld.]").into(),
         operator: value(file.defaults.operator).unwrap_or_default(),
         operators,
-    }
-}
-
-/// The line on which an item of a top-level list begins; 0 where it cannot be told.
-fn nth_item(text: &str, list: &str, n: usize) -> u64 {
-    let items = text
-        .lines()
-        .enumerate()
-        .skip_while(|(_, line)| !line.starts_with(list))
-        .filter(|(_, line)| line.trim_start().starts_with("- "));
-    items.map(|(at, _)| at as u64 + 1).nth(n).unwrap_or(0)
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

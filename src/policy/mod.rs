@@ -4,16 +4,33 @@
 //! control topic (`orders`) stand above it. Lines are sorted by how specific they are when
 //! the file is read, so that deciding is a walk to the first line that matches.
 
+mod breaker;
 mod file;
+mod flow;
+mod glob;
+mod hours;
+mod nearest;
 mod orders;
+mod origin;
+mod params;
+mod sql;
+mod tools;
+mod who;
 
 use std::sync::Arc;
 
 use crate::event::{Event, Kind};
 use crate::finding::{Action, Confidence, Family, Finding};
 
+use glob::Glob;
+use who::{Index, Who};
+
+pub use breaker::Breaker;
 pub use file::PolicyError;
+pub use flow::LabelSet;
 pub use orders::{Command, Mode, Order, Orders, Scope};
+pub use origin::{Origin, OriginRule};
+pub use tools::{Access, Breach, Count, Covering, Governance, Halt, Per, Quota};
 
 /// How a redacted span is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,40 +107,15 @@ pub struct Failures {
     pub limits: OnFailure,
 }
 
-/// A rule's id, or the beginning of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern {
-    text: String,
-    prefix: bool,
-}
-
-impl Pattern {
-    fn new(text: &str) -> Self {
-        match text.strip_suffix('*') {
-            Some(start) => Self { text: start.to_owned(), prefix: true },
-            None => Self { text: text.to_owned(), prefix: false },
-        }
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        if self.prefix { text.starts_with(&self.text) } else { text == self.text }
-    }
-
-    /// The whole name before any beginning, a longer beginning before a shorter.
-    fn rank(&self) -> (bool, usize) {
-        (!self.prefix, self.text.len())
-    }
-}
-
 /// One line: what it applies to, and what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Line {
-    rule: Option<Pattern>,
+    /// Its number in the file.
+    number: u64,
+    rule: Option<Glob>,
     family: Option<Family>,
     kind: Option<Kind>,
-    agent: Option<String>,
-    agent_type: Option<String>,
-    tenant: Option<String>,
+    who: Who,
     action: Option<Action>,
     mode: Option<Mode>,
     hint: Option<Arc<str>>,
@@ -133,15 +125,11 @@ struct Line {
 
 impl Line {
     fn covers(&self, event: &Event<'_>) -> bool {
-        let same =
-            |asked: Option<&str>, is: Option<&str>| asked.is_none_or(|asked| is == Some(asked));
         // Whoever writes `output` means the parts of a streamed answer too.
         let kind = self.kind.is_none_or(|kind| {
             kind == event.kind || (kind == Kind::Output && event.kind == Kind::OutputChunk)
         });
-        kind && same(self.agent.as_deref(), Some(event.agent.as_ref()))
-            && same(self.agent_type.as_deref(), event.agent_type.as_deref())
-            && same(self.tenant.as_deref(), Some(event.tenant.as_ref()))
+        kind && self.who.covers(event)
     }
 
     fn matches(&self, event: &Event<'_>, finding: &Finding) -> bool {
@@ -156,15 +144,9 @@ impl Line {
     }
 
     /// Compared in the order rule, family, kind, agent, type, tenant.
-    fn rank(&self) -> (Option<(bool, usize)>, [bool; 5]) {
-        let rest = [
-            self.family.is_some(),
-            self.kind.is_some(),
-            self.agent.is_some(),
-            self.agent_type.is_some(),
-            self.tenant.is_some(),
-        ];
-        (self.rule.as_ref().map(Pattern::rank), rest)
+    fn rank(&self) -> (Option<(bool, usize)>, [bool; 2], [bool; 3]) {
+        let what = [self.family.is_some(), self.kind.is_some()];
+        (self.rule.as_ref().map(Glob::rank), what, self.who.rank())
     }
 }
 
@@ -177,6 +159,34 @@ pub struct Ruling {
     pub mode: Mode,
 }
 
+/// Why something is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// A line of the file says so.
+    Line(u64),
+    /// It is the rule's own default, and no line is about it.
+    Rule,
+    /// Neither says anything: `defaults`, or what stands for them.
+    Defaults,
+    /// Findings of low confidence are reported and left alone.
+    LowConfidence,
+    /// It is a limit, and `failures.limits` says what that means.
+    Failures,
+}
+
+/// Which line decides about a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// What is decided.
+    pub ruling: Ruling,
+    /// Why the action.
+    pub action: Because,
+    /// Why the mode.
+    pub mode: Because,
+    /// Every line about the finding, most specific first.
+    pub lines: Vec<u64>,
+}
+
 /// What to do about what.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -184,8 +194,14 @@ pub struct Policy {
     pub hash: String,
     /// What happens to events that could not be judged.
     pub failures: Failures,
+    /// Who may do what, and how often.
+    pub governance: Governance,
     /// Most specific first.
     lines: Vec<Line>,
+    /// Finds the lines that may cover an event.
+    index: Index,
+    /// Likewise those that set a mode whatever is found.
+    modes: Vec<Line>,
     action: Action,
     mode: Option<Mode>,
     fallback_mode: Mode,
@@ -193,7 +209,7 @@ pub struct Policy {
     notice: Arc<str>,
     operator: Operator,
     /// Longest first.
-    operators: Vec<(Pattern, Operator)>,
+    operators: Vec<(Glob, Operator)>,
 }
 
 impl Policy {
@@ -224,7 +240,7 @@ impl Policy {
     /// What to do about one finding in one event.
     #[must_use]
     pub fn ruling(&self, event: &Event<'_>, finding: &Finding) -> Ruling {
-        let mut matching = self.lines.iter().filter(|line| line.matches(event, finding));
+        let mut matching = self.matching(event, finding);
         let mode = matching.clone().find_map(|line| line.mode).unwrap_or(self.default_mode());
         let action = if finding.source.rule.starts_with("limit.") {
             // Only a line that names the limit itself may change what "could not scan" means.
@@ -240,6 +256,36 @@ impl Policy {
         Ruling { action, mode }
     }
 
+    /// Which line decides about a finding, and which others are about it.
+    #[must_use]
+    pub fn explain(&self, event: &Event<'_>, finding: &Finding) -> Explained {
+        let ruling = self.ruling(event, finding);
+        let lines: Vec<&Line> = self.matching(event, finding).collect();
+        let limit = finding.source.rule.starts_with("limit.");
+        let mut acting = lines.iter().filter(|line| !limit || line.rule.is_some());
+        let action = match acting.find_map(|line| line.action.map(|_| line.number)) {
+            _ if !limit && finding.confidence == Confidence::Low => Because::LowConfidence,
+            Some(line) => Because::Line(line),
+            None if limit => Because::Failures,
+            None if finding.source.action.is_some() => Because::Rule,
+            None => Because::Defaults,
+        };
+        let mode = lines.iter().find(|line| line.mode.is_some());
+        let mode = mode.map_or(Because::Defaults, |line| Because::Line(line.number));
+        let lines = lines.iter().map(|line| line.number).collect();
+        Explained { ruling, action, mode, lines }
+    }
+
+    /// The lines about a finding, most specific first.
+    fn matching<'p>(
+        &'p self,
+        event: &Event<'_>,
+        finding: &Finding,
+    ) -> impl Iterator<Item = &'p Line> + Clone {
+        let candidates = self.index.candidates(event).filter_map(|at| self.lines.get(at));
+        candidates.filter(move |line| line.matches(event, finding))
+    }
+
     /// The action for one finding in one event.
     #[must_use]
     pub fn action(&self, event: &Event<'_>, finding: &Finding) -> Action {
@@ -249,10 +295,10 @@ impl Policy {
     /// The mode of an event in which nothing was found.
     #[must_use]
     pub fn mode(&self, event: &Event<'_>) -> Mode {
-        self.lines
+        self.modes
             .iter()
-            .filter(|line| line.mode.is_some() && line.is_general() && line.covers(event))
-            .find_map(|line| line.mode)
+            .find(|line| line.covers(event))
+            .and_then(|line| line.mode)
             .unwrap_or(self.default_mode())
     }
 
@@ -265,21 +311,21 @@ impl Policy {
     /// What the sender should do differently, for a finding whose action is retry.
     #[must_use]
     pub fn hint(&self, event: &Event<'_>, finding: &Finding) -> Option<Arc<str>> {
-        let mut lines = self.lines.iter().filter(|line| line.matches(event, finding));
+        let mut lines = self.matching(event, finding);
         lines.find_map(|line| line.hint.clone()).or_else(|| self.hint.clone())
     }
 
     /// How long the sender should wait, for a finding whose action is retry.
     #[must_use]
     pub fn retry_after_ms(&self, event: &Event<'_>, finding: &Finding) -> Option<u64> {
-        let mut lines = self.lines.iter().filter(|line| line.matches(event, finding));
+        let mut lines = self.matching(event, finding);
         lines.find_map(|line| line.retry_after_ms)
     }
 
     /// What stands for a whole text, for a finding whose action is replace.
     #[must_use]
     pub fn notice(&self, event: &Event<'_>, finding: &Finding) -> Arc<str> {
-        let mut lines = self.lines.iter().filter(|line| line.matches(event, finding));
+        let mut lines = self.matching(event, finding);
         lines.find_map(|line| line.notice.clone()).unwrap_or_else(|| self.notice.clone())
     }
 

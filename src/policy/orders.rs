@@ -106,14 +106,20 @@ pub enum Command {
         /// SHA-256 of its files, hexadecimal.
         hash: Option<String>,
     },
+    /// Once: lets the call of a hold pass.
+    Approve {
+        /// Id of the hold, from its verdict.
+        hold: String,
+    },
 }
 
 impl Command {
-    /// Whom it is about.
+    /// Whom it is about; an approval is about a call that only its partition knows.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         match self {
             Self::Kill { scope, .. } | Self::Mode { scope, .. } | Self::Pack { scope, .. } => scope,
+            Self::Approve { .. } => &Scope::All,
         }
     }
 }
@@ -166,6 +172,8 @@ impl Orders {
             Command::Pack { scope, hash: None } => {
                 self.packs.remove(scope);
             }
+            // Takes effect in the state of the partition that knows the hold.
+            Command::Approve { .. } => {}
         }
         self.offset = self.offset.max(order.offset + 1);
     }

@@ -148,6 +148,68 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
         ("overrides: 3\n", 1, "overrides", &[]),
         ("overides: []\n", 1, "", &["overides", "overrides"]),
         ("overrides: [\n", 1, "overrides", &[]),
+        ("overrides:\n  - { famly: pii }\n", 2, "", &["did you mean `family`?"]),
+        (
+            "tools:\n\n  - tool: a\n    acess: deny\n",
+            4,
+            "tools[0]",
+            &["`acess`", "did you mean `access`?"],
+        ),
+        ("tools:\n  - access: denied\n", 2, "tools[0].access", &["did you mean `deny`?"]),
+        (
+            "tools:\n  - { access: deny }\n  - { tool: a }\n",
+            3,
+            "tools[1]",
+            &["says nothing", "quota"],
+        ),
+        ("tools:\n  - { access: deny, id: 'A' }\n", 2, "tools[0].id", &["a-z"]),
+        ("tools:\n  - { params: { to: {} } }\n", 2, "tools[0].params.to", &["max_items"]),
+        (
+            "tools:\n  - { params: { a..b: { min: 1 } } }\n",
+            2,
+            "tools[0].params.a..b",
+            &["message.to"],
+        ),
+        (
+            "tools:\n  - { params: { p: { below: data } } }\n",
+            2,
+            "tools[0].params.p.below",
+            &["`data`", "root"],
+        ),
+        (
+            "tools:\n  - hours: { zone: Europe/Berln, from: '08:00', to: '18:00' }\n",
+            2,
+            "tools[0].hours.zone",
+            &["did you mean `Europe/Berlin`?"],
+        ),
+        (
+            "tools:\n  - hours: { zone: UTC, days: monday, from: '08:00', to: '18:00' }\n",
+            2,
+            "tools[0].hours.days",
+            &["`monday`", "mon, tue"],
+        ),
+        (
+            "tools:\n  - hours: { zone: UTC, from: '8', to: '18:00' }\n",
+            2,
+            "tools[0].hours.from",
+            &["`8`", "08:30"],
+        ),
+        ("tools:\n  - { labels: 'a b' }\n", 2, "tools[0].labels", &["`a b` is no label"]),
+        ("tools:\n  - { labels: found:pi }\n", 2, "tools[0].labels", &["did you mean `pii`?"]),
+        (
+            "tools:\n  - { labels: read:private }\nflows:\n  - after read:privat deny output\n",
+            4,
+            "flows[0].rule",
+            &["`read:privat`", "did you mean `read:private`?"],
+        ),
+        ("flows:\n  - { rule: after output }\n", 2, "flows[0].rule", &["expected `and` or `deny`"]),
+        (
+            "breakers:\n  - { max_failurs: 3 }\n",
+            2,
+            "breakers[0]",
+            &["did you mean `max_failures`?"],
+        ),
+        ("canaries: { halt: sesion }\n", 1, "canaries.halt", &["did you mean `session`?"]),
     ] {
         let error = Policy::read("my/policy.yml", text).unwrap_err();
         let shown = error.to_string();
@@ -158,4 +220,44 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
             assert!(shown.contains(word), "no `{word}` in: {shown}");
         }
     }
+}
+
+#[test]
+fn the_lines_that_decide_are_named() {
+    let text = "\
+overrides:
+  - { family: pii, action: redact }
+  - { rule: pii.email, kind: prompt, action: block }
+  - { agent: a, mode: shadow }
+tools:
+  - { tool: '*', type: support, access: deny }
+  - { tool: 'crm.*', labels: read:private, quota: { max: 3, per: session } }
+  - { tool: crm.get, access: ask, params: { id: { required: true } } }
+";
+    let policy = Policy::read("p.yml", text).unwrap();
+    let email = finding("pii.email", Family::Pii, Some(Action::Alert));
+    let explained = policy.explain(&event(Kind::Prompt), &email);
+    assert_eq!(explained.ruling, Ruling { action: Action::Block, mode: Mode::Shadow });
+    assert_eq!((explained.action, explained.mode), (Because::Line(3), Because::Line(4)));
+    assert_eq!(explained.lines, [3, 2, 4]);
+    let other = policy
+        .explain(&event(Kind::Prompt), &finding("lists.x", Family::Lists, Some(Action::Block)));
+    assert_eq!((other.action, other.ruling.action), (Because::Rule, Action::Block));
+    let none = policy.explain(&event(Kind::Prompt), &finding("lists.x", Family::Lists, None));
+    assert_eq!((none.action, none.ruling.action), (Because::Defaults, Action::Alert));
+    let limit =
+        policy.explain(&event(Kind::Prompt), &finding("limit.fields", Family::System, None));
+    assert_eq!((limit.action, limit.ruling.action), (Because::Failures, Action::Block));
+    let mut call = event(Kind::ToolCall);
+    call.tool = Some(crate::event::Tool { name: "crm.get".into(), ..Default::default() });
+    assert_eq!(
+        policy.governance.explain(&call),
+        [
+            (8, "access ask".to_owned()),
+            (8, "refused if `id` is missing".to_owned()),
+            (7, "labels read:private".to_owned()),
+            (7, "at most 3 calls a session".to_owned()),
+            (6, "access deny (a more specific line decides)".to_owned()),
+        ]
+    );
 }

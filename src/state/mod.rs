@@ -46,6 +46,14 @@ pub mod owner {
     pub const SESSION: u8 = 4;
     /// Agents: backdating counts.
     pub const AGENT: u8 = 5;
+    /// Sessions: labels and quotas used up.
+    pub const CONVERSATION: u8 = 16;
+    /// Agents: quotas over time, tools used before.
+    pub const USAGE: u8 = 17;
+    /// Calls that wait for an approval, or have one.
+    pub const HOLD: u8 = 18;
+    /// Sessions: where values came from.
+    pub const LEDGER: u8 = 19;
 }
 
 /// One entry.

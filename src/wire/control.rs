@@ -164,6 +164,7 @@ impl ControlRecord {
                 scope: scope.clone(),
                 hash: Some(hash.clone()).filter(|hash| !hash.is_empty()),
             },
+            Body::Approve { hold, .. } => policy::Command::Approve { hold: hold.clone() },
             _ => return None,
         };
         Some(policy::Order { offset, command, by: self.by.clone(), reason: self.reason.clone() })

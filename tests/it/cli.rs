@@ -39,6 +39,9 @@ fn every_command_has_help_that_teaches() {
         &["run"],
         &["scan"],
         &["eval"],
+        &["policy", "check"],
+        &["policy", "explain"],
+        &["canary", "new"],
         &["patterns", "explain"],
         &["patterns", "bench"],
         &["patterns", "import"],
@@ -59,6 +62,8 @@ fn every_command_has_help_that_teaches() {
         &["control", "resume"],
         #[cfg(feature = "kafka")]
         &["control", "mode"],
+        #[cfg(feature = "kafka")]
+        &["control", "approve"],
         #[cfg(feature = "kafka")]
         &["control", "status"],
     ];
@@ -468,4 +473,67 @@ fn bench_tells_what_each_rule_costs_and_lint_warns_of_the_dear_ones() {
         rule["rule"] == "lists.bench.cheap" && rule["candidates"].as_u64().unwrap() >= 100
     });
     assert!(cheap.is_some_and(|rule| rule["confirm_ns"].as_u64().unwrap() > 0), "{shown}");
+}
+
+fn shipped(path: &str) -> String {
+    format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_example_policy_is_right_and_its_tests_hold() {
+    let path = shipped("examples/policy.yml");
+    let done = weir(&["policy", "check", &path], "");
+    let said = text(&done.stdout);
+    assert_eq!(done.status.code(), Some(0), "{said}{}", text(&done.stderr));
+    assert!(said.contains("no mistakes") && said.contains("4 tests hold"), "{said}");
+}
+
+#[test]
+fn a_wrong_policy_and_a_failing_test_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(path("bad.yml"), "tools:\n  - { tool: a, acess: deny }\n").unwrap();
+    let bad = weir(&["policy", "check", &path("bad.yml")], "");
+    assert_eq!(bad.status.code(), Some(2));
+    let said = text(&bad.stderr);
+    assert!(said.contains("bad.yml:2") && said.contains("did you mean `access`?"), "{said}");
+
+    std::fs::write(path("p.yml"), "tools:\n  - { tool: a, access: deny }\n").unwrap();
+    let test = "- name: all tools\n  events:\n    - event: { kind: tool_call, tool: { name: b } }\n      expect: { action: allow }\n    - event: { kind: tool_call, tool: { name: a } }\n      expect: { action: allow }\n";
+    std::fs::write(path("p.tests.yml"), test).unwrap();
+    let failed = weir(&["policy", "check", &path("p.yml")], "");
+    let said = text(&failed.stdout);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("all tools, event 2: allow expected"), "{said}");
+    assert!(said.contains("policy.tool_denied"), "{said}");
+}
+
+#[test]
+fn the_deciding_line_is_explained() {
+    let done = weir(&["policy", "explain", "--rule", "pii.email", "--kind", "output"], "");
+    let said = text(&done.stdout);
+    assert!(said.contains("action: redact  # policy/default.yml:"), "{said}");
+    assert!(said.contains("operator: tag"), "{said}");
+    let path = shipped("examples/policy.yml");
+    let tool = weir(&["policy", "explain", &path, "--tool", "shell.run", "--type", "support"], "");
+    let said = text(&tool.stdout);
+    assert!(said.contains("shell.run: access deny  # "), "{said}");
+    assert!(said.contains("at most 50 calls a session"), "{said}");
+    let unknown = weir(&["policy", "explain", "--rule", "nothing.such"], "");
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn a_canary_is_found_by_the_rule_that_comes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = text(&weir(&["canary", "new", "crm", "--shape", "email"], "").stdout);
+    let value = rule.lines().next().unwrap().strip_prefix("# Plant this: ").unwrap().to_owned();
+    let path = folder.path().join("crm.yml").to_string_lossy().into_owned();
+    std::fs::write(&path, &rule).unwrap();
+    let found = weir(
+        &["scan", "-", "--patterns", &path, "--fail-on", "critical"],
+        &format!("the customer is {value}, she said"),
+    );
+    assert_eq!(found.status.code(), Some(1), "{rule}{}", text(&found.stderr));
+    assert_eq!(weir(&["canary", "new", "a b"], "").status.code(), Some(2));
 }

@@ -8,6 +8,7 @@ mod import;
 mod packs;
 mod patterns;
 mod reload;
+mod scenarios;
 mod schemas;
 mod shipped;
 mod tidy;

@@ -11,7 +11,7 @@ use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
 use weir::finding::{Action, Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
 use weir::inspect::{At, Decision, Hold, Notes, Reason};
-use weir::policy::{Command, Mode, Order, Scope};
+use weir::policy::{Command, Mode, Order, Policy, Scope};
 use weir::redact::{Edit, Key32};
 use weir::state::{Item, Key, Partition, Staged, owner};
 use weir::wire::control::{Body, ControlRecord};
@@ -674,6 +674,9 @@ fn every_audit_record_validates_and_no_field_is_on_one_side_only() {
     }
     let before = InForce { pack: "o".to_owned(), policy: "q".to_owned() };
     records.push(parsed(&record::swap(&frame(Some(Head::default())), &before)));
+    let command = Command::Approve { hold: "5f".repeat(16) };
+    let order = Order { offset: 1, command, by: "soc".into(), reason: "r".into() };
+    records.push(parsed(&record::order(&frame(Some(Head::default())), &order)));
     Schema::load("audit").check_all(&records);
 }
 
@@ -686,4 +689,94 @@ fn every_anchor_validates_and_no_field_is_on_one_side_only() {
         .map(|anchor| parsed(&anchor.write()))
         .collect();
     Schema::load("anchor").check_all(&anchors);
+}
+
+/// YAML as the JSON that the schema sees.
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+#[test]
+fn the_policy_schema_and_the_reader_agree() {
+    let schema = Schema::load("policy");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut good = vec![Policy::SHIPPED.to_owned()];
+    good.push(std::fs::read_to_string(root.join("examples/policy.yml")).unwrap());
+    for file in std::fs::read_dir(root.join("tests/scenarios")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let file = yaml(&text);
+        let stories = file["stories"].as_array().unwrap().iter();
+        let own = stories.map(|story| &story["policy"]).chain([&file["policy"]]);
+        good.extend(own.filter_map(Value::as_str).map(str::to_owned));
+    }
+    for text in &good {
+        Policy::read("p.yml", text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
+        // A file of nothing but comments is a policy, and no mapping.
+        if text.lines().any(|line| !line.starts_with('#')) {
+            schema.check(&yaml(text));
+        }
+    }
+    for text in [
+        "tools: [{ tool: a }]",
+        "tools: [{ acess: deny }]",
+        "tools: [{ access: maybe }]",
+        "tools: [{ access: deny, id: 'A B' }]",
+        "tools: [{ tool: [], access: deny }]",
+        "tools: [{ quota: { max: 1 } }]",
+        "tools: [{ quota: { max: -1, per: session } }]",
+        "tools: [{ quota: { max: 1, per: week } }]",
+        "tools: [{ params: { to: {} } }]",
+        "tools: [{ params: {} }]",
+        "tools: [{ params: { to: { max_itmes: 3 } } }]",
+        "tools: [{ params: { q: { sql: write } } }]",
+        "tools: [{ params: { q: { dialect: mysql } } }]",
+        "tools: [{ hours: { zone: UTC, from: '08:00' } }]",
+        "tools: [{ origin: { deny: [nobody] } }]",
+        "flows: ['after a']",
+        "flows: [{ id: x }]",
+        "flows: [{ rule: 'after output deny output', colour: red }]",
+        "breakers: [{ max_cost_usd: -1 }]",
+        "breakers: [{ open_ms: 5 }]",
+        "canaries: {}",
+        "canaries: { halt: everything }",
+        "overrides: [{ family: pii }]",
+        "overrides: [{ family: pie, action: block }]",
+        "operators: { pii.email: hide }",
+        "failures: { limits: maybe }",
+        "toools: []",
+    ] {
+        let value = yaml(text);
+        assert!(!schema.validator.is_valid(&value), "the schema takes {text}");
+        assert!(Policy::read("p.yml", text).is_err(), "the reader takes {text}");
+    }
+}
+
+#[test]
+fn the_policy_schema_names_every_key_that_is_read() {
+    let schema = Schema::load("policy").json;
+    let keys = |at: &str| -> BTreeSet<String> {
+        schema.pointer(at).unwrap()["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    for (at, text) in [
+        ("", "zzz: 1"),
+        ("/properties/defaults", "defaults: { zzz: 1 }"),
+        ("/properties/failures", "failures: { zzz: 1 }"),
+        ("/properties/canaries", "canaries: { zzz: 1 }"),
+        ("/$defs/override", "overrides: [{ zzz: 1 }]"),
+        ("/$defs/tool", "tools: [{ zzz: 1 }]"),
+        ("/$defs/demand", "tools: [{ params: { a: { zzz: 1 } } }]"),
+        ("/$defs/tool/properties/quota", "tools: [{ quota: { zzz: 1 } }]"),
+        ("/$defs/tool/properties/hours", "tools: [{ hours: { zzz: 1 } }]"),
+        ("/$defs/tool/properties/origin", "tools: [{ origin: { zzz: 1 } }]"),
+        ("/$defs/flow", "flows: [{ zzz: 1 }]"),
+        ("/$defs/breaker", "breakers: [{ zzz: 1 }]"),
+    ] {
+        let told = Policy::read("p.yml", text).unwrap_err().to_string();
+        let (_, list) =
+            told.split_once("expected one of ").or(told.split_once("expected ")).unwrap();
+        let (list, _) = list.split_once(" at line ").unwrap();
+        let read: BTreeSet<String> =
+            list.split(", ").map(|name| name.trim_matches('`').to_owned()).collect();
+        assert_eq!(read, keys(at), "{text}: {told}");
+    }
 }

@@ -128,9 +128,12 @@ fn what_is_not_a_record_is_refused_and_never_panics() {
 }
 
 #[test]
-fn only_kill_mode_and_pack_are_standing_orders() {
+fn kill_mode_pack_and_approve_are_orders() {
     for body in every_body() {
-        let expected = matches!(body, Body::Kill { .. } | Body::Mode { .. } | Body::Pack { .. });
+        let expected = matches!(
+            body,
+            Body::Kill { .. } | Body::Mode { .. } | Body::Pack { .. } | Body::Approve { .. }
+        );
         let order = record(body, 1).order(4);
         assert_eq!(order.is_some(), expected);
         assert!(order.is_none_or(|order| order.offset == 4 && order.by == "soc"));

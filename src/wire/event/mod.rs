@@ -7,6 +7,7 @@
 //! each listed string keeps its token in the record, so edits go to the original bytes.
 
 mod map;
+mod params;
 mod places;
 mod strings;
 mod values;
@@ -202,6 +203,7 @@ pub fn read<'r>(
     match values::event(&mut tape, &places, limits) {
         Ok(mut event) => {
             strings::list(&tape, &places, &mut event);
+            params::list(&tape, &places, limits, &mut event);
             Ok(event)
         }
         Err(unreadable) => Err(name(&tape, &places, limits, unreadable)),

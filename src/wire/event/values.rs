@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::places::{Found, OURS, Place, Places};
 use super::{ReadLimits, Unreadable, UnreadableReason as Reason};
-use crate::event::{Deployment, Event, Kind, Millis, Stream, Tool, Usage};
+use crate::event::{Deployment, Event, Kind, Millis, Params, Stream, Tool, Usage};
 use crate::wire::json::{Tape, What};
 
 type Result<T> = std::result::Result<T, Unreadable>;
@@ -318,7 +318,9 @@ impl<'r> Taker<'_, 'r> {
             Some((Raw::Number(_) | Raw::Container, _)) => true,
         };
         match name {
-            Some(name) => Ok(Some(Tool { name, call_id, rows, bytes, error })),
+            Some(name) => {
+                Ok(Some(Tool { name, call_id, rows, bytes, error, params: Params::default() }))
+            }
             None if matches!(kind, Kind::ToolCall | Kind::ToolResult) => {
                 Err(missing(Place::ToolName))
             }

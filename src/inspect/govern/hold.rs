@@ -1,0 +1,130 @@
+//! Calls that wait for a person's approval.
+//!
+//! Weir never stores an event for later: a hold is a verdict with an id. The id is made of
+//! the agent, the tool and the parameters, so the same call, sent again, is the same hold;
+//! an approval lets it pass once. Approvals come as orders of the control topic, and take
+//! effect in the partition that knows the hold, in that partition's transaction.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::audit::hex;
+use crate::event::{Event, Millis, ParamValue, Params};
+use crate::inspect::{Hold, Limits};
+use crate::state::codec::{Pack, Unpack};
+use crate::state::{Key, Staged, owner};
+
+use super::make_room;
+
+const VERSION: u8 = 1;
+
+/// How a call stands with its approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Approval {
+    /// Nobody was asked yet.
+    Unasked,
+    /// It waits, until then.
+    Waiting(Millis),
+    /// It may pass so many times, until then.
+    Granted(u64, Millis),
+}
+
+/// The key of the hold that an event's call would be.
+pub(super) fn key(event: &Event<'_>) -> Key {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(event.tenant.as_bytes());
+    part(event.agent.as_bytes());
+    if let Some(tool) = &event.tool {
+        part(tool.name.as_bytes());
+        part(&params_hash(&tool.params));
+    }
+    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
+    Key { owner: owner::HOLD, id }
+}
+
+/// SHA-256 of parameters: the same whatever the order of members and the white space.
+fn params_hash(params: &Params<'_>) -> [u8; 32] {
+    let mut values: Vec<_> = params.values.iter().collect();
+    values.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut hash = Sha256::new();
+    let mut part = |tag: u8, bytes: &[u8]| {
+        hash.update([tag]);
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    for param in values {
+        part(0, param.path.as_bytes());
+        match &param.value {
+            ParamValue::Text(text) => part(1, text.as_bytes()),
+            ParamValue::Number(number) => part(2, number.as_bytes()),
+            ParamValue::Bool(is) => part(3, &[u8::from(*is)]),
+            ParamValue::Null => part(4, &[]),
+            ParamValue::List(len) => part(5, &(*len as u64).to_be_bytes()),
+            ParamValue::Object => part(6, &[]),
+        }
+    }
+    hash.finalize().into()
+}
+
+pub(super) fn standing(staged: &Staged<'_>, key: &Key) -> Approval {
+    let read = || {
+        let mut from = Unpack::new(VERSION, staged.get(key)?)?;
+        Some((from.number()?, from.millis()?))
+    };
+    match read() {
+        None => Approval::Unasked,
+        Some((_, until)) if until <= staged.now() => Approval::Unasked,
+        Some((0, until)) => Approval::Waiting(until),
+        Some((uses, until)) => Approval::Granted(uses, until),
+    }
+}
+
+/// Asks for an approval. `None` for the state's answer where the call only repeats another.
+pub(super) fn ask(staged: &mut Staged<'_>, key: &Key, limits: &Limits, keep: bool) -> Hold {
+    let expires = match standing(staged, key) {
+        Approval::Waiting(until) => until,
+        Approval::Unasked | Approval::Granted(..) => {
+            let until = staged.now().plus(limits.hold_ms);
+            if keep {
+                make_room(staged, owner::HOLD, limits.holds);
+                write(staged, key.clone(), 0, until);
+            }
+            until
+        }
+    };
+    Hold { id: hex(&key.id), expires }
+}
+
+/// Takes one use of an approval.
+pub(super) fn spend(staged: &mut Staged<'_>, key: Key) {
+    match standing(staged, &key) {
+        Approval::Granted(uses, until) if uses > 1 => write(staged, key, uses - 1, until),
+        _ => staged.remove(key),
+    }
+}
+
+/// Approves a hold by its id, for one call; `false` where this partition knows no such hold.
+pub fn approve(staged: &mut Staged<'_>, id: &str, limits: &Limits) -> bool {
+    let Some(id) = unhex(id) else { return false };
+    let key = Key { owner: owner::HOLD, id };
+    let waits = matches!(standing(staged, &key), Approval::Waiting(_));
+    if waits {
+        let until = staged.now().plus(limits.hold_ms);
+        write(staged, key, 1, until);
+    }
+    waits
+}
+
+fn write(staged: &mut Staged<'_>, key: Key, uses: u64, until: Millis) {
+    staged.put(key, Pack::new(VERSION).number(uses).millis(until).done(), Some(until));
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+    let (pairs, rest) = digits.as_deref()?.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}

@@ -1,0 +1,78 @@
+//! Names with `*` in them: rules, tools, hosts.
+
+/// A name in which each `*` stands for any run of characters, also for none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Glob(String);
+
+impl Glob {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// As it is written.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the whole name matches. Takes time in proportion to both lengths at worst: a
+    /// star that cannot be satisfied is never gone back to once a later one was.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
+        let (mut p, mut n) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        while n < name.len() {
+            if pattern.get(p) == Some(&b'*') {
+                star = Some((p + 1, n));
+                p += 1;
+            } else if pattern.get(p) == name.get(n) {
+                p += 1;
+                n += 1;
+            } else if let Some((after, at)) = star {
+                star = Some((after, at + 1));
+                p = after;
+                n = at + 1;
+            } else {
+                return false;
+            }
+        }
+        pattern.iter().skip(p).all(|byte| *byte == b'*')
+    }
+
+    /// How specific it is: a whole name before any with a star, more letters before fewer.
+    pub(super) fn rank(&self) -> (bool, usize) {
+        let stars = self.0.bytes().filter(|byte| *byte == b'*').count();
+        (stars == 0, self.0.len() - stars)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition, tried out.
+    fn slow(pattern: &[u8], name: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some((b'*', rest)) => (0..=name.len()).any(|n| slow(rest, &name[n..])),
+            Some((byte, rest)) => name.first() == Some(byte) && slow(rest, &name[1..]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_is_what_the_definition_says(pattern in "[ab*]{0,6}", name in "[ab]{0,8}") {
+            let expected = slow(pattern.as_bytes(), name.as_bytes());
+            prop_assert_eq!(Glob::new(&pattern).matches(&name), expected);
+        }
+    }
+
+    #[test]
+    fn whole_names_come_first_and_then_the_longest() {
+        let mut globs = ["crm.*", "*", "crm.get", "*.get_all"].map(Glob::new);
+        globs.sort_by_key(|glob| std::cmp::Reverse(glob.rank()));
+        assert_eq!(globs.each_ref().map(Glob::text), ["crm.get", "*.get_all", "crm.*", "*"]);
+    }
+}

@@ -141,8 +141,8 @@ impl<'a> Confirm<'a> {
             work
         });
         let whole = haystack.len() as u64;
-        let everywhere =
-            self.everywhere.iter().map(|&spec| Work { spec, searches: 1, bytes: whole });
+        let everywhere = self.everywhere.iter().filter(|(gate, _)| gate.in_text(haystack));
+        let everywhere = everywhere.map(|&(_, spec)| Work { spec, searches: 1, bytes: whole });
         gated.chain(everywhere).collect()
     }
 

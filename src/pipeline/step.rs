@@ -241,7 +241,7 @@ impl Step {
                 resume(staged, scope, &self.setup.limits);
                 false
             }
-            Command::Kill { on: true, .. } | Command::Mode { .. } => false,
+            Command::Kill { on: true, .. } | Command::Mode { .. } | Command::Pack { .. } => false,
         };
         if known || home.map_or(0, |agent| partition_of(agent, self.partitions)) == partition {
             outputs::order(self, staged, partition, order, out);

@@ -12,7 +12,7 @@ use serde_saphyr::Spanned;
 use sha2::{Digest as _, Sha256};
 
 use crate::event::Kind;
-use crate::finding::{Action, Family};
+use crate::finding::{Action, Confidence, Family, Severity};
 use crate::policy::nearest::suggestion;
 use crate::policy::{Failures, Glob, Index, Line, Mode, OnFailure, Operator, Policy, Who};
 
@@ -75,6 +75,8 @@ struct Override {
     rule: Option<String>,
     family: Option<ByName<Family>>,
     kind: Option<ByName<Kind>>,
+    severity: Option<ByName<Severity>>,
+    confidence: Option<ByName<Confidence>>,
     agent: Option<String>,
     r#type: Option<String>,
     tenant: Option<String>,
@@ -92,6 +94,8 @@ impl Override {
             rule: self.rule.as_deref().map(Glob::new),
             family: value(self.family),
             kind: value(self.kind),
+            severity: value(self.severity),
+            confidence: value(self.confidence),
             who: Who { agent: self.agent, agent_type: self.r#type, tenant: self.tenant },
             action: value(self.action),
             mode: value(self.mode),

@@ -145,7 +145,7 @@ pub(super) struct Flow {
     /// Line in the file.
     pub(super) line: u64,
     pub(super) who: Who,
-    /// All of these must be on the session,
+    /// All of these must be on the session, where there are any,
     pub(super) after: LabelSet,
     /// and one of these on the event.
     pub(super) deny: LabelSet,
@@ -160,22 +160,23 @@ pub(super) struct Sentence<'t> {
     pub(super) deny: Vec<&'t str>,
 }
 
-/// Reads `after A [and B …] deny C [or D …]`.
+/// Reads `[after A [and B …]] deny C [or D …]`.
 pub(super) fn sentence(text: &str) -> Result<Sentence<'_>, String> {
     let mut words = text.split_whitespace();
     let wrong = |found: Option<&str>, expected: &str| {
         let found = found.map_or("the end".to_owned(), |word| format!("`{word}`"));
         format!(
             "expected {expected} where {found} stands; a flow reads \
-             `after LABEL [and LABEL …] deny LABEL [or LABEL …]`"
+             `[after LABEL [and LABEL …]] deny LABEL [or LABEL …]`"
         )
     };
     let mut out = Sentence::default();
-    match words.next() {
-        Some("after") => {}
-        other => return Err(wrong(other, "`after`")),
-    }
-    loop {
+    let mut before = match words.next() {
+        Some("after") => true,
+        Some("deny") => false,
+        other => return Err(wrong(other, "`after` or `deny`")),
+    };
+    while before {
         match words.next() {
             Some(label) if !["and", "or", "deny", "after"].contains(&label) => {
                 out.after.push(label);
@@ -184,7 +185,7 @@ pub(super) fn sentence(text: &str) -> Result<Sentence<'_>, String> {
         }
         match words.next() {
             Some("and") => {}
-            Some("deny") => break,
+            Some("deny") => before = false,
             other => return Err(wrong(other, "`and` or `deny`")),
         }
     }
@@ -217,9 +218,11 @@ mod tests {
                 deny: vec!["send:external", "output"],
             }
         );
+        let at_once = sentence(" deny  data:tier4 ").unwrap();
+        assert_eq!((at_once.after, at_once.deny), (vec![], vec!["data:tier4"]));
         for (text, expected) in [
-            ("", "expected `after` where the end stands"),
-            ("before a deny b", "expected `after` where `before`"),
+            ("", "expected `after` or `deny` where the end stands"),
+            ("before a deny b", "expected `after` or `deny` where `before`"),
             ("after deny b", "expected a label where `deny`"),
             ("after a b deny c", "expected `and` or `deny` where `b`"),
             ("after a deny", "expected a label where the end"),

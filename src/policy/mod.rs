@@ -20,7 +20,7 @@ mod who;
 use std::sync::Arc;
 
 use crate::event::{Event, Kind};
-use crate::finding::{Action, Confidence, Family, Finding};
+use crate::finding::{Action, Confidence, Family, Finding, Severity};
 
 use glob::Glob;
 use who::{Index, Who};
@@ -115,6 +115,10 @@ struct Line {
     rule: Option<Glob>,
     family: Option<Family>,
     kind: Option<Kind>,
+    /// Only findings that are at least so grave,
+    severity: Option<Severity>,
+    /// and at least so sure.
+    confidence: Option<Confidence>,
     who: Who,
     action: Option<Action>,
     mode: Option<Mode>,
@@ -135,20 +139,29 @@ impl Line {
     fn matches(&self, event: &Event<'_>, finding: &Finding) -> bool {
         self.rule.as_ref().is_none_or(|rule| rule.matches(&finding.source.rule))
             && self.family.is_none_or(|family| family == finding.source.family)
+            && self.severity.is_none_or(|least| finding.source.severity >= least)
+            && self.confidence.is_none_or(|least| finding.confidence >= least)
             && self.covers(event)
     }
 
     /// Whether the line is about events whatever was found in them.
     fn is_general(&self) -> bool {
-        self.rule.is_none() && self.family.is_none()
+        self.rule.is_none()
+            && self.family.is_none()
+            && self.severity.is_none()
+            && self.confidence.is_none()
     }
 
-    /// Compared in the order rule, family, kind, agent, type, tenant.
-    fn rank(&self) -> (Option<(bool, usize)>, [bool; 2], [bool; 3]) {
+    /// Compared in the order rule, family, kind, agent, type, tenant, severity, confidence.
+    fn rank(&self) -> Rank {
         let what = [self.family.is_some(), self.kind.is_some()];
-        (self.rule.as_ref().map(Glob::rank), what, self.who.rank())
+        let rule = self.rule.as_ref().map(Glob::rank);
+        (rule, what, self.who.rank(), self.severity, self.confidence)
     }
 }
+
+/// How specific a line is.
+type Rank = (Option<(bool, usize)>, [bool; 2], [bool; 3], Option<Severity>, Option<Confidence>);
 
 /// What policy says of one finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,7 +262,11 @@ impl Policy {
                 .find_map(|line| line.action)
                 .unwrap_or(self.failures.limits.action())
         } else if finding.confidence == Confidence::Low {
-            Action::Allow
+            // Reported and left alone, unless a line asks for as little as that.
+            matching
+                .filter(|line| line.confidence == Some(Confidence::Low))
+                .find_map(|line| line.action)
+                .unwrap_or(Action::Allow)
         } else {
             matching.find_map(|line| line.action).or(finding.source.action).unwrap_or(self.action)
         };
@@ -262,10 +279,13 @@ impl Policy {
         let ruling = self.ruling(event, finding);
         let lines: Vec<&Line> = self.matching(event, finding).collect();
         let limit = finding.source.rule.starts_with("limit.");
-        let mut acting = lines.iter().filter(|line| !limit || line.rule.is_some());
+        let low = !limit && finding.confidence == Confidence::Low;
+        let mut acting = lines.iter().filter(|line| {
+            (!limit || line.rule.is_some()) && (!low || line.confidence == Some(Confidence::Low))
+        });
         let action = match acting.find_map(|line| line.action.map(|_| line.number)) {
-            _ if !limit && finding.confidence == Confidence::Low => Because::LowConfidence,
             Some(line) => Because::Line(line),
+            None if low => Because::LowConfidence,
             None if limit => Because::Failures,
             None if finding.source.action.is_some() => Because::Rule,
             None => Because::Defaults,

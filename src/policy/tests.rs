@@ -223,6 +223,32 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
 }
 
 #[test]
+fn thresholds_of_severity_and_confidence_are_lines_like_others() {
+    use Confidence::{High, Low, Medium};
+    let text = "\
+overrides:
+  - { family: pii, action: alert }
+  - { family: pii, severity: critical, action: block }
+  - { family: injection, confidence: high, action: block }
+  - { family: injection, action: alert }
+  - { family: claims, confidence: low, action: alert }
+";
+    let policy = Policy::read("p.yml", text).unwrap();
+    let of = |family, severity, confidence| {
+        let mut found = finding("x", family, None);
+        Arc::get_mut(&mut found.source).unwrap().severity = severity;
+        found.confidence = confidence;
+        policy.action(&event(Kind::Prompt), &found)
+    };
+    assert_eq!(of(Family::Pii, Severity::High, High), Action::Alert);
+    assert_eq!(of(Family::Pii, Severity::Critical, Medium), Action::Block);
+    assert_eq!(of(Family::Pii, Severity::Critical, Low), Action::Allow);
+    assert_eq!(of(Family::Injection, Severity::Low, High), Action::Block);
+    assert_eq!(of(Family::Injection, Severity::Low, Medium), Action::Alert);
+    assert_eq!(of(Family::Claims, Severity::Low, Low), Action::Alert);
+}
+
+#[test]
 fn the_lines_that_decide_are_named() {
     let text = "\
 overrides:

@@ -4,6 +4,7 @@
 mod audit;
 mod decide;
 mod engine;
+mod govern;
 mod import;
 mod packs;
 mod patterns;

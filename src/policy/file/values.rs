@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::event::Kind;
-use crate::finding::{Action, Family, Severity};
+use crate::finding::{Action, Confidence, Family, Severity};
 use crate::policy::nearest::suggestion;
 use crate::policy::sql::Dialect;
 use crate::policy::{Access, Count, Halt, Mode, OnFailure, Operator, Origin, Per};
@@ -36,6 +36,7 @@ named! {
     Operator, "operator", Self::ALL;
     OnFailure, "failure policy", Self::ALL;
     Severity, "severity", Self::ALL;
+    Confidence, "confidence", Self::ALL;
     Access, "access", Self::ALL;
     Count, "unit of a quota", Self::ALL;
     Per, "span of a quota", Self::ALL;

@@ -8,7 +8,7 @@ use super::Rules;
 use crate::engine::{Candidate, Overflow};
 
 /// A scan of 1 KB of chat with all shipped rules, in nanoseconds (`docs/performance.md`).
-const SCAN_NS_PER_BYTE: f64 = 22.0;
+const SCAN_NS_PER_BYTE: f64 = 6.0;
 /// Beginning a search at a place, and running an expression over a byte, in nanoseconds:
 /// what fits the times of `weir patterns bench --top 0` over the shipped packs, 2026-11-21.
 const SEARCH_NS: f64 = 20.0;

@@ -62,8 +62,8 @@ settings! {
     "instance" "name of this process in transactional ids; null: random" |c| Slot::MaybeText(&mut c.instance);
     "mode" "whether decisions are carried out or only told" |c| Slot::Choice(&mut c.mode);
     "engine" "which automata find candidates; both give the same findings" |c| Slot::Choice(&mut c.engine);
-    "patterns" "folders or files of rules; empty: the packs compiled into the binary" |c| Slot::Texts(&mut c.patterns);
-    "policy" "policy file; null: the shipped policy" |c| Slot::MaybeText(&mut c.policy);
+    "patterns" "folders or files of rules, read and watched; empty: the packs compiled into the binary" |c| Slot::Texts(&mut c.patterns);
+    "policy" "policy file, read and watched; null: the shipped policy" |c| Slot::MaybeText(&mut c.policy);
     "classifier.enabled" "whether a model scores text beside the rules" |c| Slot::Choice(&mut c.classifier.enabled);
     "classifier.model" "folder of the model" |c| Slot::Text(&mut c.classifier.model);
     "alerts.format" "body of an alert" |c| Slot::Choice(&mut c.alerts.format);

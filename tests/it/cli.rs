@@ -65,6 +65,8 @@ fn every_command_has_help_that_teaches() {
         #[cfg(feature = "kafka")]
         &["control", "approve"],
         #[cfg(feature = "kafka")]
+        &["control", "pack"],
+        #[cfg(feature = "kafka")]
         &["control", "status"],
     ];
     for command in commands {

@@ -4,7 +4,9 @@
 mod audit;
 mod decide;
 mod engine;
+mod fuzzed;
 mod govern;
+mod guide;
 mod import;
 mod packs;
 mod patterns;

@@ -188,7 +188,7 @@ fn one(
                 _ if rule.keywords.is_empty() => {}
                 Keywords::Implied => {}
                 Keywords::Possible => notes.push(
-                    "its keywords are not asked for: the expression is near to them anyway".to_owned(),
+                    "its keywords are not asked for, because its matches may hold them".to_owned(),
                 ),
                 Keywords::Elsewhere => {
                     near = near_words(&rule.keywords);

@@ -432,6 +432,23 @@ fn labelled_texts_are_scored_by_source_and_kind() {
     let open = weir(&["eval", path, "--open-book", "a", "--output", "markdown"], "");
     assert!(text(&open.stdout).contains("a (open book)"));
 
+    let list = folder.path().join("aside.tsv");
+    std::fs::write(&list, "# not asked for\n2\tno attack by its words\n").unwrap();
+    let list = list.to_str().unwrap();
+    let apart = weir(&["eval", path, "--set-aside", list, "--output", "json"], "");
+    let apart: serde_json::Value = serde_json::from_slice(&apart.stdout).unwrap();
+    let found = &apart["rows_found"][0];
+    assert_eq!((&found["all"]["hits"], &found["all"]["of"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&found["but_set_aside"]["hits"], &found["but_set_aside"]["of"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(apart["set_aside"][0]["reason"], "no attack by its words");
+    std::fs::write(list, "2 no tab").unwrap();
+    let refused = weir(&["eval", path, "--set-aside", list], "");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("aside.tsv:1"), "{}", text(&refused.stderr));
+
     std::fs::write(&file, r#"{"id":"1","text":"x","label":"perhaps"}"#).unwrap();
     let refused = weir(&["eval", path], "");
     assert_eq!(refused.status.code(), Some(3));

@@ -12,6 +12,7 @@ pub mod validate;
 pub mod patterns;
 pub mod state;
 pub mod engine;
+pub mod baseline;
 pub mod detect;
 pub mod policy;
 pub mod redact;

@@ -27,6 +27,7 @@ mod reload;
 #[cfg(feature = "kafka")]
 mod run;
 mod scan;
+mod simulate;
 #[cfg(feature = "kafka")]
 mod topics;
 
@@ -106,6 +107,13 @@ enum Command {
     /// Makes values to plant, and the rules that find them again.
     #[command(subcommand)]
     Canary(canary::Command),
+    /// Labelled traffic of agents, as event v1, for tests and for judging detectors.
+    ///
+    /// Examples:
+    ///   weir simulate --agents 20 --days 7 --incidents labels.jsonl > events.jsonl
+    ///   weir simulate --agents 300 --days 42 --seed 9 --evaluate
+    #[command(verbatim_doc_comment)]
+    Simulate(simulate::SimulateArgs),
     /// Checks the tamper-evident chain of audit records.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -150,6 +158,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Patterns(command) => patterns::run(&command, &mut out),
         Command::Policy(command) => policy::run(&command, &mut out),
         Command::Canary(command) => canary::run(&command, &mut out),
+        Command::Simulate(args) => simulate::run(&args, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
         Command::Config(command) => config::run(&command, &mut out),
         #[cfg(feature = "kafka")]

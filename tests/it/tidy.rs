@@ -11,6 +11,7 @@ const LAYERS: &[&str] = &[
     "patterns",
     "state",
     "engine",
+    "baseline",
     "detect",
     "policy",
     "redact",

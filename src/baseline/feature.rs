@@ -1,0 +1,108 @@
+//! The features that are judged, each with its name and family.
+
+macro_rules! features {
+    ($($(#[$doc:meta])* $name:ident = $signal:literal, $group:ident, $rule:literal;)+) => {
+        /// What is judged of an agent.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Feature { $($(#[$doc])* $name),+ }
+
+        impl Feature {
+            /// Every feature.
+            pub const ALL: [Self; FEATURES] = [$(Self::$name),+];
+
+            /// The signal in alerts.
+            #[must_use]
+            pub fn signal(self) -> &'static str {
+                match self { $(Self::$name => $signal),+ }
+            }
+
+            /// What an alert says.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$name => $rule),+ }
+            }
+
+            /// Features of one group tell of the same thing and are counted once.
+            #[must_use]
+            pub fn group(self) -> Group {
+                match self { $(Self::$name => Group::$group),+ }
+            }
+        }
+    };
+}
+
+/// How many features there are.
+pub const FEATURES: usize = 15;
+
+/// Features that rise together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Calls, bytes, tokens, cost.
+    Amount,
+    /// Hours.
+    Timing,
+    /// Errors and latency.
+    Failure,
+    /// Tools, data, destinations.
+    Novelty,
+    /// Sessions.
+    Session,
+    /// Slow change.
+    Drift,
+    /// All of them.
+    Joint,
+}
+
+impl Group {
+    /// Those that are added up.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Amount, Self::Timing, Self::Failure, Self::Novelty, Self::Session, Self::Drift];
+}
+
+features! {
+    /// Tool calls in an hour.
+    Frequency = "behavior.frequency", Amount, "more tool calls in an hour than this agent makes at such a time";
+    /// Active when it hardly ever is.
+    Hours = "behavior.hours", Timing, "active at an hour at which this agent is hardly ever active";
+    /// Bytes in an hour.
+    Volume = "behavior.volume", Amount, "more data in an hour than this agent moves";
+    /// Tokens in five minutes.
+    Tokens = "behavior.tokens", Amount, "more tokens in five minutes than this agent uses";
+    /// Cost of an hour.
+    Cost = "behavior.cost", Amount, "costs more in an hour than this agent does";
+    /// Mean latency of an hour.
+    Latency = "behavior.latency", Failure, "slower than this agent is";
+    /// Errors of tools in an hour.
+    Errors = "behavior.errors", Failure, "more tool errors than this agent and its peers have";
+    /// Calls of one session.
+    SessionSize = "behavior.session_size", Session, "more calls in one session than this agent makes";
+    /// Calls of one tool in one session.
+    Repeats = "behavior.loop", Session, "one tool called over and over in one session";
+    /// A tool not used in thirty days.
+    NewTool = "behavior.new_tool", Novelty, "a tool that neither this agent nor its peers use";
+    /// A class of data not touched in thirty days, or private data read and something sent in one session.
+    NewData = "behavior.new_data", Novelty, "a class of data, or private data and a send together, that is new for this agent";
+    /// A destination not written to in thirty days.
+    NewDestination = "behavior.new_destination", Novelty, "a destination that neither this agent nor its peers write to";
+    /// Hours in a row that are all somewhat busier than expected.
+    Sustained = "behavior.sustained", Amount, "busier than expected for hours";
+    /// Slow change of the daily amount.
+    Drift = "behavior.drift", Drift, "has been doing steadily more for days";
+    /// All groups together.
+    Joint = "behavior.joint", Joint, "several things unusual at once";
+}
+
+impl Feature {
+    /// Where the feature's logarithm stands among those of the class and the profile.
+    pub(super) fn log(self) -> Option<usize> {
+        match self {
+            Self::Volume => Some(0),
+            Self::Tokens => Some(1),
+            Self::Cost => Some(2),
+            Self::Latency => Some(3),
+            Self::SessionSize => Some(4),
+            Self::Repeats => Some(5),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,620 @@
+//! The calibrated judgement: how unlikely a window is, and whether that is worth an alert.
+//!
+//! Every feature yields a raw surprise, −log10 of a tail probability or a statistic that
+//! grows like one. The class says how often its agents' quiet windows were that surprising
+//! ([`Summary::calibrate`]), and the operator's budget of false alerts says how rare a window
+//! must be to be told.
+
+use crate::baseline::class::{Class, Summary};
+use crate::baseline::feature::{FEATURES, Feature, Group};
+use crate::baseline::profile::{HOUR, MINUTE, Profile, from_coarse, from_fine, hour_of};
+use crate::baseline::season::Season;
+use crate::baseline::seen::Before;
+use crate::baseline::sessions::{self, Session};
+use crate::baseline::tails::{negative_binomial, size_biased, student, surprise};
+use crate::baseline::{Judgement, NAMES, Observation, Order, Settings};
+
+/// How grave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Somebody should look.
+    Warning,
+    /// Somebody should look now.
+    Critical,
+}
+
+/// One feature beyond its budget.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Anomaly {
+    /// What.
+    pub feature: Feature,
+    /// What is usual: the median or mean, in the feature's unit.
+    pub typical: f64,
+    /// What one window in twenty exceeds.
+    pub high: f64,
+    /// What was seen.
+    pub actual: f64,
+    /// −log10 of how often quiet windows of the class are as unusual.
+    pub surprise: f64,
+    /// 0 to 100: ten times the surprise, never rewritten.
+    pub score: f64,
+    /// Such a window is seen once in so many agent-hours.
+    pub one_in_hours: f64,
+}
+
+/// A surprise on its way to being told.
+pub(super) struct Told {
+    pub(super) feature: Feature,
+    pub(super) raw: f64,
+    pub(super) typical: f64,
+    pub(super) high: f64,
+    pub(super) actual: f64,
+}
+
+/// Features that a whole hour bears out or not.
+pub(super) const SETTLED: u16 = 1 << Feature::Frequency as u16
+    | 1 << Feature::Hours as u16
+    | 1 << Feature::Volume as u16
+    | 1 << Feature::Tokens as u16
+    | 1 << Feature::Errors as u16;
+
+/// A budget is shared by about so many features that do not move together.
+const INDEPENDENT: f64 = 7.0;
+/// Fewer calls, events or errors than this are nobody's alarm.
+const CALLS_MIN: u64 = 8;
+/// Of an hour that should be quiet.
+const HOURS_CALLS_MIN: u64 = 5;
+const ERRORS_MIN: u32 = 5;
+
+/// What an hour's calls should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Expected {
+    /// Calls.
+    pub(super) mean: f64,
+    /// Variance over mean that sessions cause.
+    pub(super) dispersion: f64,
+    /// Hours that the mean rests on.
+    pub(super) hours: f64,
+}
+
+impl Expected {
+    /// Shape of the negative binomial: sessions, the day's mood, doubt about the mean, youth.
+    fn shape(&self, mean: f64, age_hours: f64) -> f64 {
+        let mean = mean.max(1e-3);
+        let youth = (1.0 - age_hours / 72.0).clamp(0.0, 1.0);
+        let doubt = self.dispersion / mean / (self.hours + 1.0);
+        1.0 / ((self.dispersion - 1.0) / mean + 0.08 + doubt + youth)
+    }
+}
+
+/// What an hour's calls should be: the class's day scaled to the agent, the agent's own hour
+/// of the day, its own hour of the week, each weighing more as it has been seen more often.
+pub(super) fn expected(
+    summary: &Summary,
+    profile: &Profile,
+    season: &Season<'_>,
+    hour: u32,
+) -> Expected {
+    let of_week = season.of_week(hour);
+    let at = Season::cell(of_week);
+    let rated = f64::from(profile.rated);
+    let rate = (f64::from(summary.rate) * 6.0 + f64::from(profile.rate) * rated) / (6.0 + rated);
+    let cell = profile.cells[at];
+    let hours = f64::from(cell.exposed).min(30.0);
+    let of_day =
+        (3.0 * rate * f64::from(summary.shape[at]) + hours * from_fine(cell.mean)) / (3.0 + hours);
+    let weeks = (profile.age_hours(hour) / 168.0).floor().min(4.0);
+    let week = from_coarse(profile.week[of_week]);
+    let mean = (2.0 * of_day + weeks * week) / (2.0 + weeks) * f64::from(summary.load);
+    let dispersion = (60.0 * f64::from(summary.dispersion) + f64::from(profile.spread))
+        / (60.0 + f64::from(profile.expected));
+    Expected {
+        mean: mean.max(0.01),
+        dispersion: dispersion.max(1.2),
+        hours: hours.min(8.0) + weeks,
+    }
+}
+
+/// What the calls of the sixty minutes up to and with `minute` should be.
+fn expected_window(
+    summary: &Summary,
+    profile: &Profile,
+    season: &Season<'_>,
+    minute: i64,
+) -> Expected {
+    let hour = hour_of(minute * MINUTE);
+    let this = expected(summary, profile, season, hour);
+    let part = (minute.rem_euclid(60) + 1) as f64 / 60.0;
+    if part >= 1.0 || hour == 0 {
+        return this;
+    }
+    let last = expected(summary, profile, season, hour - 1);
+    Expected { mean: this.mean * part + last.mean * (1.0 - part), ..this }
+}
+
+/// The logarithm in which sums are compared.
+pub(super) fn logarithm(sum: u64) -> f64 {
+    (sum as f64).ln_1p()
+}
+
+/// Mean, deviation and degrees of freedom of the agent's next logarithm: its own, on top of
+/// its class's as if that were four values.
+pub(super) fn log_expected(summary: &Summary, profile: &Profile, log: usize) -> (f64, f64, f64) {
+    let own = profile.logs[log];
+    let n = f64::from(own.n);
+    let before = f64::from(summary.mean[log]);
+    let mean = (4.0 * before + n * f64::from(own.mean)) / (4.0 + n);
+    let apart = (f64::from(own.mean) - before).powi(2).min(4.0) * 4.0 * n / (4.0 + n);
+    let within = f64::from(summary.within[log]);
+    let spread = 8.0 * within + f64::from(own.squares) + apart;
+    let variance = spread / (8.0 + n) * (1.0 + 1.0 / (4.0 + n));
+    (mean, variance.max(0.01).sqrt(), (8.0 + n).min(60.0))
+}
+
+/// The raw surprise of a logarithm.
+pub(super) fn log_surprise(summary: &Summary, profile: &Profile, log: usize, value: f64) -> f64 {
+    let (mean, deviation, freedom) = log_expected(summary, profile, log);
+    if value <= mean {
+        return 0.0;
+    }
+    surprise(student((value - mean) / deviation, freedom))
+}
+
+/// What is measured of a session, as logarithms; none where it is too small to tell of.
+pub(super) fn session_values(session: &Session) -> [(Feature, Option<f64>); 2] {
+    let calls = u64::from(session.calls);
+    let repeats = u64::from(session.repeats());
+    [
+        (Feature::SessionSize, (calls > 0).then(|| logarithm(calls))),
+        (Feature::Repeats, (calls > 0).then(|| logarithm(repeats))),
+    ]
+}
+
+/// How rare a window of a feature must be for the budget, as −log10.
+fn threshold(summary: &Summary, feature: Feature, per_week: f64) -> f64 {
+    let windows = f64::from(summary.windows[feature as usize]);
+    (windows * INDEPENDENT / per_week.max(1e-6)).log10().max(1.0)
+}
+
+/// Tells a surprise if it is beyond the budget; returns its calibrated size.
+pub(super) fn tell(
+    settings: &Settings,
+    summary: &Summary,
+    said: &mut Judgement,
+    told: Told,
+) -> f64 {
+    let Told { feature, raw, typical, high, actual } = told;
+    let size = summary.calibrate(feature, raw);
+    if size < threshold(summary, feature, settings.warnings_per_week) {
+        return size;
+    }
+    let windows = f64::from(summary.windows[feature as usize]);
+    said.anomalies[feature as usize] = Some(Anomaly {
+        feature,
+        typical,
+        high,
+        actual,
+        surprise: size,
+        score: (size * 10.0).clamp(0.0, 100.0),
+        one_in_hours: 10f64.powf(size) * 168.0 / windows,
+    });
+    said.level = said.level.max(Some(Level::Warning));
+    size
+}
+
+/// A window of calls and how unusual it is.
+fn frequency(
+    summary: &Summary,
+    profile: &Profile,
+    season: &Season<'_>,
+    minute: i64,
+    calls: u64,
+) -> Told {
+    let expected = expected_window(summary, profile, season, minute);
+    let mean = expected.mean;
+    let shape = expected.shape(mean, profile.age_hours(hour_of(minute * MINUTE)));
+    let x = calls as f64;
+    let raw = if calls >= CALLS_MIN && x > 2.0 * mean {
+        surprise(size_biased(mean, shape, x))
+    } else {
+        0.0
+    };
+    let high = mean + 1.645 * (mean + mean * mean / shape).sqrt();
+    Told { feature: Feature::Frequency, raw, typical: mean, high, actual: x }
+}
+
+/// Presence: how seldom the agent is active near such an hour, and how much it does for that.
+fn hours(
+    summary: &Summary,
+    profile: &Profile,
+    season: &Season<'_>,
+    hour: u32,
+    calls: u64,
+) -> Option<Told> {
+    if calls < HOURS_CALLS_MIN {
+        return None;
+    }
+    let of_week = season.of_week(hour);
+    let near = Season::beside(of_week);
+    let presence = |at: usize| {
+        let cell = profile.cells[at];
+        (2.0 * f64::from(summary.presence[at]) + f64::from(cell.active))
+            / (2.0 + f64::from(cell.exposed))
+    };
+    let own = presence(Season::cell(of_week));
+    let present = near.into_iter().map(presence).fold(own, f64::max);
+    if present > 0.05 {
+        return None;
+    }
+    let usual = expected(summary, profile, season, hour);
+    // What an active hour holds, whenever it comes.
+    let active = profile.calls_mean.value().max(1.0);
+    let shape = usual.shape(active, profile.age_hours(hour));
+    let raw = surprise(present) + surprise(size_biased(active, shape, calls as f64));
+    Some(Told { feature: Feature::Hours, raw, typical: 0.0, high: present, actual: calls as f64 })
+}
+
+/// A sum that is judged by its logarithm.
+fn amount(summary: &Summary, profile: &Profile, feature: Feature, sum: u64) -> Told {
+    let log = feature.log().unwrap_or_default();
+    let (mean, deviation, _) = log_expected(summary, profile, log);
+    let raw = log_surprise(summary, profile, log, logarithm(sum));
+    let typical = mean.exp_m1();
+    let high = (mean + 1.645 * deviation).exp_m1();
+    // Twice the usual is nobody's alarm, however steady the agent is.
+    let raw = if sum as f64 > 2.0 * typical { raw } else { 0.0 };
+    Told { feature, raw, typical, high, actual: sum as f64 }
+}
+
+fn errors(summary: &Summary, profile: &Profile, results: u32, errors: u32) -> Option<Told> {
+    if errors < ERRORS_MIN {
+        return None;
+    }
+    let part = (60.0 * f64::from(summary.errors) + f64::from(profile.errors))
+        / (60.0 + f64::from(profile.results));
+    // When the whole class fails, the cause is not this agent.
+    let mean = f64::from(results) * (part * f64::from(summary.failing)).clamp(0.001, 0.9);
+    let x = f64::from(errors);
+    if x <= 3.0 * mean {
+        return None;
+    }
+    let raw = surprise(negative_binomial(mean, 3.0, x));
+    Some(Told { feature: Feature::Errors, raw, typical: mean, high: 3.0 * mean, actual: x })
+}
+
+/// Judges the windows that one event falls into.
+#[expect(clippy::too_many_arguments, reason = "the pieces of one event's context")]
+pub(super) fn event(
+    settings: &Settings,
+    season: &Season<'_>,
+    class: &Class,
+    profile: &mut Profile,
+    seen: &Observation,
+    ts: i64,
+    session: Option<Session>,
+    said: &mut Judgement,
+) {
+    if said.order == Order::Dropped {
+        return;
+    }
+    let mut new: [Option<Told>; NOVELTIES] = [const { None }; NOVELTIES];
+    let mut free = new.iter_mut();
+    novelties(class, profile, seen, ts, session, |told| {
+        if let Some(slot) = free.next() {
+            *slot = Some(told);
+        }
+    });
+    let summary = &class.summary;
+    let (minute, hour) = (ts / MINUTE, hour_of(ts));
+    let mut groups = [0.0_f64; Group::ALL.len()];
+    let mut take = |said: &mut Judgement, told: Told| {
+        let group = told.feature.group() as usize;
+        let size = tell(settings, summary, said, told);
+        if let Some(largest) = groups.get_mut(group) {
+            *largest = largest.max(size);
+        }
+    };
+    let open = profile.hour(hour);
+    if seen.call {
+        let calls = profile.calls.sum(minute, 60);
+        if calls >= CALLS_MIN {
+            take(said, frequency(summary, profile, season, minute, calls));
+        }
+        if let Some(told) = hours(summary, profile, season, hour, calls.min(u64::from(open.events)))
+        {
+            take(said, told);
+        }
+    }
+    if seen.bytes > 0 {
+        let bytes = profile.bytes.sum(minute.div_euclid(5), 12);
+        take(said, amount(summary, profile, Feature::Volume, bytes));
+    }
+    if seen.tokens > 0 {
+        let tokens = profile.tokens.sum(minute, 5);
+        take(said, amount(summary, profile, Feature::Tokens, tokens));
+    }
+    if seen.cost > 0 {
+        take(said, amount(summary, profile, Feature::Cost, open.cost));
+    }
+    if seen.error == Some(true)
+        && let Some(told) = errors(summary, profile, open.results, open.errors)
+    {
+        take(said, told);
+    }
+    if let Some(session) = session.filter(|session| seen.call && session.calls >= 5) {
+        for (feature, value) in session_values(&session) {
+            if let Some(value) = value {
+                take(said, amount(summary, profile, feature, value.exp_m1().round() as u64));
+            }
+        }
+    }
+    for told in new.into_iter().flatten() {
+        take(said, told);
+    }
+    joint(settings, summary, profile, hour, &groups, said);
+}
+
+/// First uses, weighted by what peers do and how often the agent does something new.
+fn novelties(
+    class: &Class,
+    profile: &Profile,
+    seen: &Observation,
+    ts: i64,
+    session: Option<Session>,
+    mut take: impl FnMut(Told),
+) {
+    if ts - profile.first < 24 * HOUR {
+        return;
+    }
+    let at = (ts / 1000) as u32;
+    let mut judge = |feature: Feature, what: u32, weight: f64, before: Before| {
+        if before == Before::New {
+            take(novelty(class, profile, ts, feature, what, weight));
+        }
+    };
+    if seen.call && seen.tool != 0 {
+        judge(Feature::NewTool, seen.tool, 1.0, profile.tools.before(seen.tool, at));
+    }
+    for &what in seen.data.iter().filter(|&&what| what != 0) {
+        judge(Feature::NewData, what, 1.0, profile.data.before(what, at));
+    }
+    for &what in seen.destinations.iter().filter(|&&what| what != 0) {
+        let before = profile.destinations.before(what, at);
+        // Private data read in the same session makes a new destination weigh more.
+        let read = session.is_some_and(|session| session.flags & sessions::READ != 0);
+        judge(Feature::NewDestination, what, if read { 0.1 } else { 1.0 }, before);
+    }
+    if (seen.destinations != [0; NAMES] || seen.data != [0; NAMES])
+        && session.is_some_and(|session| session.flags == sessions::READ | sessions::SENT)
+    {
+        judge(Feature::NewData, READ_AND_SENT, 1.0, profile.data.before(READ_AND_SENT, at));
+    }
+}
+
+/// One first use.
+fn novelty(
+    class: &Class,
+    profile: &Profile,
+    ts: i64,
+    feature: Feature,
+    what: u32,
+    weight: f64,
+) -> Told {
+    let days = (ts - profile.first).max(0) as f64 / (24 * HOUR) as f64;
+    let weeks = (days / 7.0).clamp(0.2, 4.0);
+    let restless = ((f64::from(profile.news) + 0.5) / weeks).min(1.0);
+    let deployed = i64::from(profile.deployed_s) * 1000;
+    let rolled_out = deployed > profile.first + HOUR && ts - deployed < 24 * HOUR;
+    let few = if class.agents < 5 { 0.05 } else { 0.2 / f64::from(class.agents) };
+    let mut p = 0.02 * (class.share(what) + few) * restless * weight;
+    // What a rollout brings along is news and no attack.
+    if rolled_out && feature == Feature::NewTool {
+        p *= 30.0;
+    }
+    Told { feature, raw: surprise(p.min(1.0)), typical: 0.0, high: 0.0, actual: days }
+}
+
+/// The tool, the data classes, the destinations, and reading and sending together.
+const NOVELTIES: usize = 2 + 2 * NAMES;
+
+/// Stands among data classes for private data read and something sent in one session.
+pub(super) const READ_AND_SENT: u32 = 2;
+
+/// All groups of the hour together, and what is critical.
+fn joint(
+    settings: &Settings,
+    summary: &Summary,
+    profile: &mut Profile,
+    hour: u32,
+    groups: &[f64; 6],
+    said: &mut Judgement,
+) {
+    let told = bits(said);
+    if hour < profile.next_hour {
+        return;
+    }
+    if told == 0 && groups.iter().all(|size| *size < 1.0) {
+        return;
+    }
+    let open = profile.hour_mut(hour);
+    open.told |= told;
+    let mut sum = 0.0;
+    for (largest, size) in open.groups.iter_mut().zip(groups) {
+        *largest = (*largest).max((size * 16.0).min(255.0) as u8);
+        sum += (f64::from(*largest) / 16.0 - 0.5).max(0.0);
+    }
+    let all_told = open.told;
+    let mut size = tell(settings, summary, said, all_groups(sum));
+    size = size.max(said.first().map_or(0.0, |anomaly| anomaly.surprise));
+    grave(settings, summary, all_told, size, said);
+    profile.hour_mut(hour).told |= bits(said);
+}
+
+fn all_groups(sum: f64) -> Told {
+    Told { feature: Feature::Joint, raw: sum / 1.5, typical: 0.0, high: 0.0, actual: sum }
+}
+
+/// Critical: more than two groups beyond the budget within the hour, or a joint surprise
+/// beyond the budget of critical alerts.
+fn grave(settings: &Settings, summary: &Summary, told: u16, size: f64, said: &mut Judgement) {
+    let beyond = |group: Group| {
+        Feature::ALL
+            .iter()
+            .any(|&feature| feature.group() == group && told & (1 << feature as u16) != 0)
+    };
+    let groups = Group::ALL.into_iter().filter(|&group| beyond(group)).count();
+    let critical = threshold(summary, Feature::Joint, settings.criticals_per_week);
+    if said.level.is_some() && (groups > 2 || size >= critical) {
+        said.level = Some(Level::Critical);
+    }
+}
+
+/// The features that are told, one bit each.
+fn bits(said: &Judgement) -> u16 {
+    const { assert!(FEATURES <= 16) };
+    said.anomalies.iter().flatten().fold(0, |bits, anomaly| bits | 1 << anomaly.feature as u16)
+}
+
+/// Judges an hour as a whole when it closes, counts its surprises for the class, and returns
+/// the features beyond the budget. What was not told while the hour was open is told now.
+pub(super) fn hour(
+    settings: &Settings,
+    season: &Season<'_>,
+    class: &mut Class,
+    profile: &mut Profile,
+    hour: u32,
+    said: &mut Judgement,
+) -> u16 {
+    let open = profile.hour(hour);
+    let start = i64::from(hour) * 60;
+    let summary = class.summary;
+    let mut whole = Judgement::default();
+    let mut groups = [0.0_f64; Group::ALL.len()];
+    let mut found: [Option<Told>; 8] = [const { None }; 8];
+    let fives = start.div_euclid(5);
+    let calls = profile.calls.sum(start + 59, 60);
+    let (minute, most) = busiest(profile, start);
+    found[0] = Some(frequency(&summary, profile, season, minute, most));
+    found[1] = hours(&summary, profile, season, hour, most.min(u64::from(open.events)));
+    let bytes = profile.bytes.largest(fives..fives + 12, 12);
+    found[2] = (bytes > 0).then(|| amount(&summary, profile, Feature::Volume, bytes));
+    let tokens = profile.tokens.largest(start..start + 60, 5);
+    found[3] = (tokens > 0).then(|| amount(&summary, profile, Feature::Tokens, tokens));
+    found[4] = (open.cost > 0).then(|| amount(&summary, profile, Feature::Cost, open.cost));
+    found[5] = (open.latencies >= 3).then(|| {
+        let mean = open.latency / u64::from(open.latencies.max(1));
+        amount(&summary, profile, Feature::Latency, mean)
+    });
+    found[6] = errors(&summary, profile, open.results, open.errors);
+    found[7] = sustained(&summary, profile, season, hour, calls);
+    for told in found.into_iter().flatten() {
+        let (feature, raw) = (told.feature, told.raw);
+        let size = tell(settings, &summary, &mut whole, told);
+        count(settings, class, profile, feature, raw, size);
+        let group = &mut groups[feature.group() as usize];
+        *group = group.max(size);
+    }
+    groups[Group::Novelty as usize] = first_uses(settings, class, profile, &open);
+    let sum: f64 = groups.iter().map(|size| (size - 0.5).max(0.0)).sum();
+    let size = tell(settings, &summary, &mut whole, all_groups(sum));
+    count(settings, class, profile, Feature::Joint, sum / 1.5, size);
+    let beyond = bits(&whole);
+    let joint = 1 << Feature::Joint as u16;
+    let late = beyond & !open.told & !joint;
+    for anomaly in whole.anomalies.iter().flatten() {
+        if late & (1 << anomaly.feature as u16) != 0 {
+            said.anomalies[anomaly.feature as usize] = Some(*anomaly);
+            said.level = said.level.max(whole.level);
+        }
+    }
+    beyond
+}
+
+/// The sixty minutes with most calls that end in the hour.
+fn busiest(profile: &Profile, start: i64) -> (i64, u64) {
+    let last = start + 59;
+    let mut sum = profile.calls.sum(start, 60);
+    let mut best = (start, sum);
+    for end in start + 1..=last {
+        sum = (sum + profile.calls.at(end)).saturating_sub(profile.calls.at(end - 60));
+        // Of equals the one that is farther into the hour, whose expectation is nearer its own.
+        if sum >= best.1 {
+            best = (end, sum);
+        }
+    }
+    best
+}
+
+/// Hours in a row that are all somewhat above what was expected add up.
+fn sustained(
+    summary: &Summary,
+    profile: &mut Profile,
+    season: &Season<'_>,
+    hour: u32,
+    calls: u64,
+) -> Option<Told> {
+    let expected = expected(summary, profile, season, hour);
+    if profile.age_hours(hour) < 72.0 {
+        return None;
+    }
+    let shape = expected.shape(expected.mean, profile.age_hours(hour));
+    let deviation = (expected.mean + expected.mean * expected.mean / shape).sqrt().max(2.0);
+    let off = ((calls as f64 - expected.mean) / deviation).clamp(-2.0, 4.0);
+    profile.sustained = (f64::from(profile.sustained) + off - 0.6).clamp(0.0, 30.0) as f32;
+    let raw = f64::from(profile.sustained) / 2.0;
+    let (typical, actual) = (expected.mean, calls as f64);
+    // The sum stands for some time after the hours that made it: only busy ones are told.
+    let raw = if off > 0.6 && calls >= CALLS_MIN { raw } else { 0.0 };
+    Some(Told {
+        feature: Feature::Sustained,
+        raw,
+        typical,
+        high: typical + 1.645 * deviation,
+        actual,
+    })
+}
+
+/// Counts a closed window for the class. Of those beyond the budget one in eight counts: if
+/// they are attacks they must not become usual, and if they are not they must in the end.
+fn count(
+    settings: &Settings,
+    class: &mut Class,
+    profile: &Profile,
+    feature: Feature,
+    raw: f64,
+    size: f64,
+) {
+    let beyond = size >= threshold(&class.summary, feature, settings.warnings_per_week);
+    let lot = (profile.next_hour ^ (profile.first / 1000) as u32).wrapping_mul(0x9e37_79b9) >> 29;
+    if !beyond || lot == 0 {
+        class.surprised(feature, raw);
+    }
+}
+
+/// Counts the hour's first uses for the class, as they look now; an hour without one is a
+/// window without surprise. Returns the largest.
+fn first_uses(
+    settings: &Settings,
+    class: &mut Class,
+    profile: &Profile,
+    open: &crate::baseline::profile::Hour,
+) -> f64 {
+    const KINDS: [Feature; 3] = [Feature::NewTool, Feature::NewData, Feature::NewDestination];
+    let at = i64::from(open.hour) * HOUR;
+    let mut largest = 0.0_f64;
+    for (kind, feature) in KINDS.into_iter().enumerate() {
+        let mut raw = 0.0_f64;
+        if profile.age_hours(open.hour) >= 24.0 {
+            for fresh in open.fresh.into_iter().filter(|&fresh| fresh != 0) {
+                if fresh as usize % 4 == kind {
+                    let told = novelty(class, profile, at, feature, fresh >> 2, 1.0);
+                    raw = raw.max(told.raw);
+                }
+            }
+        }
+        let size = class.summary.calibrate(feature, raw);
+        count(settings, class, profile, feature, raw, size);
+        largest = largest.max(size);
+    }
+    largest
+}

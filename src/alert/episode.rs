@@ -76,6 +76,17 @@ pub struct Sign<'a> {
     pub fingerprint: Option<String>,
 }
 
+/// What an anomaly measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// What was to be expected.
+    pub typical: Option<f64>,
+    /// What was seen instead.
+    pub actual: Option<f64>,
+    /// How unlikely that is, from 0 to 100.
+    pub score: Option<f64>,
+}
+
 /// An episode as state keeps it.
 #[derive(Clone, Debug, PartialEq)]
 struct Episode {
@@ -96,6 +107,18 @@ pub fn fold(
     origin: Origin,
     out: &mut Vec<Alert>,
 ) {
+    fold_figures(staged, folding, sign, Figures::default(), origin, out);
+}
+
+/// [`fold`] for a sign that was measured. The alert carries the figures of the gravest sign.
+pub fn fold_figures(
+    staged: &mut Staged<'_>,
+    folding: &Folding,
+    sign: &Sign<'_>,
+    figures: Figures,
+    origin: Origin,
+    out: &mut Vec<Alert>,
+) {
     let now = staged.now();
     let key = key(sign);
     let deadline = Some(now.plus(folding.idle_ms));
@@ -104,7 +127,8 @@ pub fn fold(
             let Some(closed) = close_oldest(staged) else { break };
             out.extend(closed);
         }
-        let alert = opened(sign, origin, now);
+        let Figures { typical, actual, score } = figures;
+        let alert = Alert { typical, actual, score, ..opened(sign, origin, now) };
         let mut episode = Episode { alert: alert.clone(), told: now, times: 1 };
         episode.alert.event_ids.clear();
         staged.put(key, episode.write(), deadline);
@@ -114,7 +138,14 @@ pub fn fold(
     let alert = &mut episode.alert;
     alert.last = now;
     alert.count += 1;
+    // Trouble that has become graver is told at once.
+    let graver = sign.severity > alert.severity;
     alert.severity = alert.severity.max(sign.severity);
+    if graver || figures.score > alert.score {
+        sign.message.clone_into(&mut alert.message);
+        (alert.typical, alert.actual, alert.score) =
+            (figures.typical, figures.actual, figures.score);
+    }
     alert.confidence = alert.confidence.max(sign.confidence);
     alert.enforced |= sign.enforced;
     if alert.event_ids.len() < MAX_EVENT_IDS {
@@ -124,7 +155,7 @@ pub fn fold(
         .first_update_ms
         .saturating_mul(1 << (episode.times - 1).min(32))
         .min(folding.last_update_ms);
-    if now >= episode.told.plus(wait) {
+    if graver || now >= episode.told.plus(wait) {
         let update = Alert {
             state: State::Update,
             cause: Cause::Record(origin),

@@ -10,7 +10,7 @@ mod episode;
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Severity};
 
-pub use episode::{Folding, Sign, close, close_oldest, fold};
+pub use episode::{Figures, Folding, Sign, close, close_oldest, fold, fold_figures};
 
 /// What an alert does to its episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +108,7 @@ pub struct Alert {
     pub typical: Option<f64>,
     /// What was seen instead.
     pub actual: Option<f64>,
-    /// How unlikely that is, from 0 to 1.
+    /// How unlikely that is, from 0 to 100.
     pub score: Option<f64>,
 }
 

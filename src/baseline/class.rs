@@ -12,12 +12,14 @@ use crate::baseline::tails::surprise;
 pub(super) const BINS: usize = 40;
 /// Bins in one power of ten.
 pub(super) const BINS_PER_TEN: f64 = 4.0;
+/// Kinds of things that are used: tools, data, destinations.
+pub(super) const KINDS: usize = 3;
 /// Hours of a weekday and of a day at the weekend.
 pub(super) const CELLS: usize = 48;
-/// Things whose use is counted by agent: tools, data classes, destinations.
-pub const POPULAR: usize = 128;
+/// Things of each kind whose use is counted by agent.
+pub const POPULAR: usize = 64;
 /// Features that are judged by the logarithm of a sum.
-pub(super) const LOGS: usize = 6;
+pub(super) const LOGS: usize = 8;
 /// Fractions of a logarithm that sums count.
 const PER_LOG: f64 = 256.0;
 
@@ -90,10 +92,10 @@ pub(super) struct Summary {
     pub(super) within: [f32; LOGS],
     /// Part of tool results that are errors.
     pub(super) errors: f32,
+    /// Things that no agent of the class had used before, by kind and day.
+    pub(super) firsts: [f32; KINDS],
     /// How much busier than expected the class was in its last closed hours.
     pub(super) load: f32,
-    /// Part of results that are errors in the last closed hours over the usual part; at least 1.
-    pub(super) failing: f32,
     /// Calibrated surprise by feature and bin, in sixteenths.
     pub(super) calibrated: [[u8; BINS]; FEATURES],
     /// Windows of each feature in one agent-week.
@@ -116,11 +118,11 @@ impl Default for Summary {
             presence: [0.3; CELLS],
             rate: 10.0,
             dispersion: 10.0,
-            mean: [10.0, 7.5, 9.0, 6.5, 1.6, 1.0],
-            within: [2.0, 0.8, 1.5, 0.5, 0.8, 0.5],
+            mean: [10.0, 7.5, 9.0, 6.5, 1.6, 1.0, 8.5, 7.0],
+            within: [2.0, 0.8, 1.5, 0.5, 0.8, 0.5, 0.8, 0.5],
             errors: 0.03,
+            firsts: [5.0; KINDS],
             load: 1.0,
-            failing: 1.0,
             calibrated,
             windows: [80.0; FEATURES],
         }
@@ -129,7 +131,7 @@ impl Default for Summary {
 
 /// A surprise that nothing has confirmed counts for less than it says.
 fn doubted(raw: f64) -> f64 {
-    0.7 * raw
+    0.85 * raw
 }
 
 fn middle(bin: usize) -> f64 {
@@ -163,8 +165,10 @@ pub struct Class {
     pub(super) logs: [LogSums; LOGS],
     pub(super) results: u64,
     pub(super) errors: u64,
+    /// Things that no agent had used before, by kind, fading over a week, in 1024ths.
+    pub(super) firsts: [u32; KINDS],
     pub(super) hours: [ClassHour; 6],
-    pub(super) popular: [Popular; POPULAR],
+    pub(super) popular: [[Popular; POPULAR]; KINDS],
     pub(super) surprises: [[u32; BINS]; FEATURES],
 }
 
@@ -180,8 +184,9 @@ impl Default for Class {
             logs: [LogSums::default(); LOGS],
             results: 0,
             errors: 0,
+            firsts: [5 * 7 * 1024; KINDS],
             hours: [ClassHour::default(); 6],
-            popular: [Popular::default(); POPULAR],
+            popular: [[Popular::default(); POPULAR]; KINDS],
             surprises: [[0; BINS]; FEATURES],
         }
     }
@@ -193,8 +198,13 @@ impl Class {
         if hour <= self.summary.hour {
             return;
         }
+        let hours = f64::from((hour - self.summary.hour).min(24 * 60));
+        if self.summary.hour > 0 {
+            let keep = (-hours / (7.0 * 24.0)).exp();
+            self.firsts = self.firsts.map(|count| (f64::from(count) * keep) as u32);
+        }
         self.summary = self.summarise(hour);
-        let most = self.surprises.iter().map(|bins| total(bins)).max().unwrap_or_default();
+        let most = self.surprises.iter().map(total).max().unwrap_or_default();
         if most > 1 << 21 {
             // Older windows fade, so that a class that changed is believed in the end.
             self.surprises.iter_mut().flatten().for_each(|count| *count /= 2);
@@ -207,20 +217,20 @@ impl Class {
     }
 
     /// Counts an agent's first use of a thing; with no room, what fewest agents use gives way.
-    pub(super) fn used(&mut self, what: u32) {
-        if let Some(slot) = self.popular.iter_mut().find(|slot| slot.what == what) {
+    pub(super) fn used(&mut self, kind: usize, what: u32) {
+        let popular = &mut self.popular[kind];
+        if let Some(slot) = popular.iter_mut().find(|slot| slot.what == what) {
             slot.agents = slot.agents.saturating_add(1);
-        } else if let Some(slot) =
-            self.popular.iter_mut().min_by_key(|slot| (slot.agents, slot.what))
-        {
+        } else if let Some(slot) = popular.iter_mut().min_by_key(|slot| (slot.agents, slot.what)) {
             *slot = Popular { what, agents: 1 };
-            self.popular.sort_unstable_by_key(|slot| slot.what);
+            self.firsts[kind] = self.firsts[kind].saturating_add(1024).min(1 << 24);
+            popular.sort_unstable_by_key(|slot| slot.what);
         }
     }
 
     /// The part of the class's agents that has used a thing.
-    pub(super) fn share(&self, what: u32) -> f64 {
-        let users = self.popular.iter().find(|slot| slot.what == what);
+    pub(super) fn share(&self, kind: usize, what: u32) -> f64 {
+        let users = self.popular[kind].iter().find(|slot| slot.what == what);
         users.map_or(0.0, |slot| f64::from(slot.agents) / f64::from(self.agents.max(1)).max(1.0))
     }
 
@@ -259,13 +269,25 @@ impl Class {
         }
     }
 
-    /// The record of an hour; the oldest of those kept gives way.
-    pub(super) fn hour(&mut self, hour: u32) -> &mut ClassHour {
+    /// The record of an hour; the oldest of those kept gives way. None for an older one.
+    pub(super) fn hour(&mut self, hour: u32) -> Option<&mut ClassHour> {
         let slot = &mut self.hours[hour as usize % 6];
-        if slot.hour != hour {
+        if slot.hour < hour {
             *slot = ClassHour { hour, ..ClassHour::default() };
         }
-        slot
+        (slot.hour == hour).then_some(slot)
+    }
+
+    /// How much more than usual the class's other agents fail in that hour and the one before.
+    pub(super) fn failing(&self, hour: u32, own_results: u32, own_errors: u32) -> f64 {
+        let lately = self.hours.iter().filter(|slot| slot.hour <= hour && slot.hour + 1 >= hour);
+        let (results, errors) = lately
+            .fold((0, 0), |(results, errors), slot| (results + slot.results, errors + slot.errors));
+        let results = results.saturating_sub(own_results);
+        let errors = errors.saturating_sub(own_errors);
+        let usual = f64::from(self.summary.errors);
+        // Ten results at the usual rate keep a handful of others from speaking for a class.
+        ((f64::from(errors) + 10.0 * usual) / (f64::from(results) + 10.0) / usual).max(1.0)
     }
 
     fn summarise(&self, hour: u32) -> Summary {
@@ -292,6 +314,7 @@ impl Class {
             made.within[log] = within.max(0.02) as f32;
         }
         made.errors = ((self.errors as f64 + 3.0) / (self.results as f64 + 100.0)) as f32;
+        made.firsts = self.firsts.map(|count| (f64::from(count) / 1024.0 / 7.0) as f32);
         self.lately(hour, &mut made);
         let weeks = exposed / 168.0;
         for feature in Feature::ALL {
@@ -304,25 +327,19 @@ impl Class {
         made
     }
 
-    /// Load and errors of the last three closed hours, where enough agents say so.
+    /// Load of the last three closed hours, where enough agents say so.
     fn lately(&self, hour: u32, made: &mut Summary) {
         let lately = self.hours.iter().filter(|slot| slot.hour + 4 >= hour && slot.hour < hour);
-        let (mut agents, mut load, mut results, mut errors) = (0u32, 0i64, 0u32, 0u32);
+        let (mut agents, mut load) = (0_u32, 0_i64);
         for slot in lately {
             agents += slot.agents;
             load += slot.load;
-            results += slot.results;
-            errors += slot.errors;
         }
         if agents >= 8 {
             let mean = load as f64 / 256.0 / f64::from(agents);
             // Five agents are not yet a tide.
             let trust = f64::from(agents) / (f64::from(agents) + 8.0);
             made.load = (mean * trust).exp().clamp(0.8, 3.0) as f32;
-        }
-        if results >= 50 {
-            let part = f64::from(errors) / f64::from(results) / f64::from(made.errors);
-            made.failing = part.clamp(1.0, 20.0) as f32;
         }
     }
 }
@@ -334,7 +351,7 @@ fn total(bins: &[u32; BINS]) -> u64 {
 /// How unlikely each bin and all above it have been, in sixteenths of −log10: counted where
 /// there is enough to count, beyond that an exponential tail through the mean excess.
 fn calibrated(bins: &[u32; BINS], n: u64) -> [u8; BINS] {
-    const DOUBT: f64 = 300.0;
+    const DOUBT: f64 = 200.0;
     let mut above = [0.0; BINS];
     let mut sum = 0.0;
     for at in (0..BINS).rev() {
@@ -389,13 +406,13 @@ mod tests {
     fn popularity_is_bounded_and_keeps_what_many_use() {
         let mut class = Class { agents: 10, ..Class::default() };
         for _ in 0..5 {
-            class.used(1);
+            class.used(0, 1);
         }
         for what in 2..100_000 {
-            class.used(what);
+            class.used(0, what);
         }
-        assert!((class.share(1) - 0.5).abs() < 1e-9);
-        assert!(class.share(99_999) > 0.0);
-        assert!(class.share(50).abs() < 1e-9);
+        assert!((class.share(0, 1) - 0.5).abs() < 1e-9);
+        assert!(class.share(0, 99_999) > 0.0);
+        assert!(class.share(0, 50).abs() < 1e-9);
     }
 }

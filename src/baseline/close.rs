@@ -5,7 +5,7 @@
 
 use crate::baseline::class::Class;
 use crate::baseline::feature::Feature;
-use crate::baseline::judge::{self, Expected};
+use crate::baseline::judge::{self, Expected, Told};
 use crate::baseline::profile::{
     Hour, LATENESS_MS, MINUTE, Profile, coarse, fine, from_coarse, from_fine, hour_of,
 };
@@ -122,8 +122,12 @@ fn close(
     let start = i64::from(hour) * 60;
     let calls = profile.calls.sum(start + 59, 60);
     let expected = judge::expected(&class.summary, profile, season, hour);
-    let beyond =
-        if open.events > 0 { judge::hour(settings, season, class, profile, hour, said) } else { 0 };
+    let busy = judge::sustained(class, profile, season, hour, calls);
+    let beyond = if open.events > 0 {
+        judge::hour(settings, season, class, profile, hour, busy, said)
+    } else {
+        0
+    };
     let settled = beyond & judge::SETTLED;
     let told = open.told & judge::SETTLED;
     if open.events > 0 {
@@ -213,9 +217,10 @@ fn learn(
     }
     if profile.age_hours(hour) > 72.0 && mean > 1.0 {
         let off = ((calls + 2.0) / (mean + 2.0)).clamp(0.25, 4.0).ln();
-        let slot = class.hour(hour);
-        slot.agents = slot.agents.saturating_add(1);
-        slot.load += (off * 256.0) as i64;
+        if let Some(slot) = class.hour(hour) {
+            slot.agents = slot.agents.saturating_add(1);
+            slot.load += (off * 256.0) as i64;
+        }
     }
     active_hour(class, profile, open, calls as u64);
 }
@@ -227,9 +232,6 @@ fn active_hour(class: &mut Class, profile: &mut Profile, open: &Hour, calls: u64
     if calls > 0 {
         profile.calls_mean.learn(calls);
     }
-    let slot = class.hour(open.hour);
-    slot.results = slot.results.saturating_add(open.results);
-    slot.errors = slot.errors.saturating_add(open.errors);
     class.results += u64::from(open.results);
     class.errors += u64::from(open.errors);
     if profile.results > 2000.0 {
@@ -252,6 +254,11 @@ fn active_hour(class: &mut Class, profile: &mut Profile, open: &Hour, calls: u64
         if tokens > 0 {
             profile.tokens_mean.learn(tokens);
             learn_log(class, profile, 1, judge::logarithm(tokens));
+        }
+    }
+    for (slot, log) in [(0, 6), (1, 7)] {
+        if let Some(each) = judge::payload(open, slot) {
+            learn_log(class, profile, log, each);
         }
     }
     if open.cost > 0 {
@@ -279,16 +286,17 @@ fn day(
     profile.drift = (f64::from(profile.drift) + off - 0.15).clamp(0.0, 10.0) as f32;
     let raw = f64::from(profile.drift);
     class.surprised(Feature::Drift, raw);
-    judge::tell(
-        settings,
-        &class.summary,
-        said,
-        judge::Told {
-            feature: Feature::Drift,
-            raw,
-            typical: expected,
-            high: expected,
-            actual: calls,
-        },
-    );
+    // A sum is told once, and again when it has grown by half.
+    let again = &mut profile.told_sums[1];
+    if raw < 0.5 {
+        *again = 0.0;
+    }
+    if raw > 1.5 * f64::from(*again) {
+        let told =
+            Told { feature: Feature::Drift, raw, typical: expected, high: expected, actual: calls };
+        judge::tell(settings, &class.summary, said, &told);
+        if said.anomalies[Feature::Drift as usize].is_some() {
+            *again = raw as f32;
+        }
+    }
 }

@@ -32,7 +32,7 @@ macro_rules! features {
 }
 
 /// How many features there are.
-pub const FEATURES: usize = 15;
+pub const FEATURES: usize = 16;
 
 /// Features that rise together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +66,8 @@ features! {
     Hours = "behavior.hours", Timing, "active at an hour at which this agent is hardly ever active";
     /// Bytes in an hour.
     Volume = "behavior.volume", Amount, "more data in an hour than this agent moves";
+    /// Bytes of each result, or tokens of each call, by the mean of their logarithms in an hour.
+    Payload = "behavior.payload", Amount, "more data or tokens in each call than this agent moves";
     /// Tokens in five minutes.
     Tokens = "behavior.tokens", Amount, "more tokens in five minutes than this agent uses";
     /// Cost of an hour.
@@ -93,6 +95,26 @@ features! {
 }
 
 impl Feature {
+    /// The part of the budget of false alerts that the feature may spend: most goes to where a
+    /// weaker threshold finds more.
+    pub(super) fn share(self) -> f64 {
+        match self {
+            Self::Frequency => 0.25,
+            Self::NewTool | Self::NewDestination => 0.12,
+            Self::Sustained => 0.06,
+            Self::Hours => 0.10,
+            Self::Volume
+            | Self::Payload
+            | Self::Tokens
+            | Self::SessionSize
+            | Self::Repeats
+            | Self::NewData => 0.04,
+            Self::Errors | Self::Joint => 0.02,
+            Self::Drift => 0.01,
+            Self::Cost | Self::Latency => 0.005,
+        }
+    }
+
     /// Where the feature's logarithm stands among those of the class and the profile.
     pub(super) fn log(self) -> Option<usize> {
         match self {
@@ -102,6 +124,7 @@ impl Feature {
             Self::Latency => Some(3),
             Self::SessionSize => Some(4),
             Self::Repeats => Some(5),
+            Self::Payload => Some(6),
             _ => None,
         }
     }

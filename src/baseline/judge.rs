@@ -7,11 +7,11 @@
 
 use crate::baseline::class::{Class, Summary};
 use crate::baseline::feature::{FEATURES, Feature, Group};
-use crate::baseline::profile::{HOUR, MINUTE, Profile, from_coarse, from_fine, hour_of};
+use crate::baseline::profile::{HOUR, Hour, MINUTE, Profile, from_coarse, from_fine, hour_of};
 use crate::baseline::season::Season;
 use crate::baseline::seen::Before;
 use crate::baseline::sessions::{self, Session};
-use crate::baseline::tails::{negative_binomial, size_biased, student, surprise};
+use crate::baseline::tails::{negative_binomial, student, surprise};
 use crate::baseline::{Judgement, NAMES, Observation, Order, Settings};
 
 /// How grave.
@@ -58,8 +58,10 @@ pub(super) const SETTLED: u16 = 1 << Feature::Frequency as u16
     | 1 << Feature::Tokens as u16
     | 1 << Feature::Errors as u16;
 
-/// A budget is shared by about so many features that do not move together.
-const INDEPENDENT: f64 = 7.0;
+/// What a payload of an hour that is still open counts for.
+const OPEN_HOUR: f64 = 0.75;
+/// So far out the tail is drawn on beyond what was seen: a critical alert keeps a reserve.
+const RESERVE: f64 = 1.0;
 /// Fewer calls, events or errors than this are nobody's alarm.
 const CALLS_MIN: u64 = 8;
 /// Of an hour that should be quiet.
@@ -78,12 +80,41 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Shape of the negative binomial: sessions, the day's mood, doubt about the mean, youth.
-    fn shape(&self, mean: f64, age_hours: f64) -> f64 {
-        let mean = mean.max(1e-3);
+    /// Squared relative doubt about the mean: the day's mood, few hours to go by, youth.
+    fn doubt(&self, mean: f64, age_hours: f64) -> f64 {
         let youth = (1.0 - age_hours / 72.0).clamp(0.0, 1.0);
-        let doubt = self.dispersion / mean / (self.hours + 1.0);
-        1.0 / ((self.dispersion - 1.0) / mean + 0.08 + doubt + youth)
+        0.08 + self.dispersion / mean.max(0.1) / (self.hours + 1.0) + youth
+    }
+
+    /// What one window in twenty exceeds.
+    fn high(&self, mean: f64, age_hours: f64) -> f64 {
+        let doubt = self.doubt(mean, age_hours).min(2.0);
+        mean + 1.645 * (mean * self.dispersion + mean * mean * doubt).sqrt()
+    }
+
+    /// −log10 of the chance of `x` calls where `mean` were due.
+    ///
+    /// Calls come in sessions: a compound Poisson count with sizes of exponential tail has
+    /// P(X ≥ x) ≈ exp(−2(√x − √m)²/D) for its mean m and index of dispersion D. The mean is
+    /// itself uncertain, lognormal around what is expected; of all means the one counts that
+    /// explains the count best. A negative binomial of the same variance has a tail so heavy
+    /// that ten times the work is nothing special to it.
+    fn surprise(&self, mean: f64, x: f64, age_hours: f64) -> f64 {
+        const STEPS: u32 = 16;
+        let mean = mean.max(0.05);
+        if x <= mean {
+            return 0.0;
+        }
+        let doubt = self.doubt(mean, age_hours);
+        let whole = (x / mean).ln();
+        let root = x.sqrt();
+        let mut least = f64::MAX;
+        for step in 0..STEPS {
+            let off = whole * f64::from(step) / f64::from(STEPS);
+            let short = root - (mean * off.exp()).sqrt();
+            least = least.min(2.0 * short * short / self.dispersion + off * off / (2.0 * doubt));
+        }
+        least / std::f64::consts::LN_10
     }
 }
 
@@ -148,7 +179,8 @@ pub(super) fn log_expected(summary: &Summary, profile: &Profile, log: usize) -> 
     let within = f64::from(summary.within[log]);
     let spread = 8.0 * within + f64::from(own.squares) + apart;
     let variance = spread / (8.0 + n) * (1.0 + 1.0 / (4.0 + n));
-    (mean, variance.max(0.01).sqrt(), (8.0 + n).min(60.0))
+    // However steady an agent has been, a third more or less is nothing.
+    (mean, variance.max(0.09).sqrt(), (8.0 + n).min(60.0))
 }
 
 /// The raw surprise of a logarithm.
@@ -173,7 +205,7 @@ pub(super) fn session_values(session: &Session) -> [(Feature, Option<f64>); 2] {
 /// How rare a window of a feature must be for the budget, as −log10.
 fn threshold(summary: &Summary, feature: Feature, per_week: f64) -> f64 {
     let windows = f64::from(summary.windows[feature as usize]);
-    (windows * INDEPENDENT / per_week.max(1e-6)).log10().max(1.0)
+    (windows / (per_week * feature.share()).max(1e-6)).log10().max(1.0)
 }
 
 /// Tells a surprise if it is beyond the budget; returns its calibrated size.
@@ -181,9 +213,9 @@ pub(super) fn tell(
     settings: &Settings,
     summary: &Summary,
     said: &mut Judgement,
-    told: Told,
+    told: &Told,
 ) -> f64 {
-    let Told { feature, raw, typical, high, actual } = told;
+    let Told { feature, raw, typical, high, actual } = *told;
     let size = summary.calibrate(feature, raw);
     if size < threshold(summary, feature, settings.warnings_per_week) {
         return size;
@@ -212,14 +244,11 @@ fn frequency(
 ) -> Told {
     let expected = expected_window(summary, profile, season, minute);
     let mean = expected.mean;
-    let shape = expected.shape(mean, profile.age_hours(hour_of(minute * MINUTE)));
+    let age = profile.age_hours(hour_of(minute * MINUTE));
     let x = calls as f64;
-    let raw = if calls >= CALLS_MIN && x > 2.0 * mean {
-        surprise(size_biased(mean, shape, x))
-    } else {
-        0.0
-    };
-    let high = mean + 1.645 * (mean + mean * mean / shape).sqrt();
+    let raw =
+        if calls >= CALLS_MIN && x > 2.0 * mean { expected.surprise(mean, x, age) } else { 0.0 };
+    let high = expected.high(mean, age);
     Told { feature: Feature::Frequency, raw, typical: mean, high, actual: x }
 }
 
@@ -243,15 +272,43 @@ fn hours(
     };
     let own = presence(Season::cell(of_week));
     let present = near.into_iter().map(presence).fold(own, f64::max);
-    if present > 0.05 {
+    if present > 0.2 {
         return None;
     }
     let usual = expected(summary, profile, season, hour);
     // What an active hour holds, whenever it comes.
     let active = profile.calls_mean.value().max(1.0);
-    let shape = usual.shape(active, profile.age_hours(hour));
-    let raw = surprise(present) + surprise(size_biased(active, shape, calls as f64));
+    let raw = surprise(present) + usual.surprise(active, calls as f64, profile.age_hours(hour));
     Some(Told { feature: Feature::Hours, raw, typical: 0.0, high: present, actual: calls as f64 })
+}
+
+/// The mean logarithm of an hour's results (0) or tokens (1), where there are enough.
+pub(super) fn payload(open: &Hour, slot: usize) -> Option<f64> {
+    let n = open.payloads[slot];
+    (n >= 5).then(|| f64::from(open.payload[slot]) / 256.0 / f64::from(n))
+}
+
+/// What each result and each call of an hour holds. Fewer of them have a more uncertain mean.
+fn payloads(summary: &Summary, profile: &Profile, open: &Hour) -> Option<Told> {
+    let mut most: Option<Told> = None;
+    for (slot, log) in [(0, 6), (1, 7)] {
+        let Some(each) = payload(open, slot) else { continue };
+        let (mean, deviation, freedom) = log_expected(summary, profile, log);
+        let usual = profile.calls_mean.value().max(5.0);
+        let deviation = deviation * (usual / f64::from(open.payloads[slot])).max(1.0).sqrt();
+        let (typical, actual) = (mean.exp_m1(), each.exp_m1());
+        // A shift that is sure but small is nobody's alarm.
+        let raw = if actual > 1.5 * typical {
+            surprise(student((each - mean) / deviation, freedom))
+        } else {
+            0.0
+        };
+        if most.as_ref().is_none_or(|most| raw > most.raw) {
+            let high = (mean + 1.645 * deviation).exp_m1();
+            most = Some(Told { feature: Feature::Payload, raw, typical, high, actual });
+        }
+    }
+    most
 }
 
 /// A sum that is judged by its logarithm.
@@ -266,14 +323,16 @@ fn amount(summary: &Summary, profile: &Profile, feature: Feature, sum: u64) -> T
     Told { feature, raw, typical, high, actual: sum as f64 }
 }
 
-fn errors(summary: &Summary, profile: &Profile, results: u32, errors: u32) -> Option<Told> {
+fn errors(class: &Class, profile: &Profile, open: &Hour) -> Option<Told> {
+    let Hour { results, errors, .. } = *open;
     if errors < ERRORS_MIN {
         return None;
     }
-    let part = (60.0 * f64::from(summary.errors) + f64::from(profile.errors))
+    let part = (60.0 * f64::from(class.summary.errors) + f64::from(profile.errors))
         / (60.0 + f64::from(profile.results));
     // When the whole class fails, the cause is not this agent.
-    let mean = f64::from(results) * (part * f64::from(summary.failing)).clamp(0.001, 0.9);
+    let failing = class.failing(open.hour, results, errors);
+    let mean = f64::from(results) * (part * failing).clamp(0.001, 0.9);
     let x = f64::from(errors);
     if x <= 3.0 * mean {
         return None;
@@ -309,7 +368,7 @@ pub(super) fn event(
     let mut groups = [0.0_f64; Group::ALL.len()];
     let mut take = |said: &mut Judgement, told: Told| {
         let group = told.feature.group() as usize;
-        let size = tell(settings, summary, said, told);
+        let size = tell(settings, summary, said, &told);
         if let Some(largest) = groups.get_mut(group) {
             *largest = largest.max(size);
         }
@@ -333,11 +392,18 @@ pub(super) fn event(
         let tokens = profile.tokens.sum(minute, 5);
         take(said, amount(summary, profile, Feature::Tokens, tokens));
     }
+    // An hour is looked at many times before it closes and counted once, so an open one must
+    // be more unusual than a whole one.
+    if (seen.bytes > 0 || seen.tokens > 0)
+        && let Some(told) = payloads(summary, profile, &open)
+    {
+        take(said, Told { raw: OPEN_HOUR * told.raw, ..told });
+    }
     if seen.cost > 0 {
         take(said, amount(summary, profile, Feature::Cost, open.cost));
     }
     if seen.error == Some(true)
-        && let Some(told) = errors(summary, profile, open.results, open.errors)
+        && let Some(told) = errors(class, profile, &open)
     {
         take(said, told);
     }
@@ -405,8 +471,18 @@ fn novelty(
     let restless = ((f64::from(profile.news) + 0.5) / weeks).min(1.0);
     let deployed = i64::from(profile.deployed_s) * 1000;
     let rolled_out = deployed > profile.first + HOUR && ts - deployed < 24 * HOUR;
-    let few = if class.agents < 5 { 0.05 } else { 0.2 / f64::from(class.agents) };
-    let mut p = 0.02 * (class.share(what) + few) * restless * weight;
+    // While the class itself still finds new things every day, a new thing says little.
+    let kind = match feature {
+        Feature::NewTool => 0,
+        Feature::NewData => 1,
+        _ => 2,
+    };
+    let young = 1.0 + 10.0 * f64::from(class.summary.firsts[kind]);
+    let few =
+        if class.agents < 5 { 0.05 } else { (0.2 * young / f64::from(class.agents)).min(0.3) };
+    // Squared, so that what a few peers use is told from what none does.
+    let common = ((class.share(kind, what) + few) / 0.1).min(1.0);
+    let mut p = 0.02 * common * common * restless * weight;
     // What a rollout brings along is news and no attack.
     if rolled_out && feature == Feature::NewTool {
         p *= 30.0;
@@ -439,32 +515,42 @@ fn joint(
     let open = profile.hour_mut(hour);
     open.told |= told;
     let mut sum = 0.0;
-    for (largest, size) in open.groups.iter_mut().zip(groups) {
+    for ((largest, size), group) in open.groups.iter_mut().zip(groups).zip(Group::ALL) {
         *largest = (*largest).max((size * 16.0).min(255.0) as u8);
-        sum += (f64::from(*largest) / 16.0 - 0.5).max(0.0);
+        // Sessions have windows of their own, which an hour as a whole cannot settle.
+        if group != Group::Session {
+            sum += joined(f64::from(*largest) / 16.0);
+        }
     }
     let all_told = open.told;
-    let mut size = tell(settings, summary, said, all_groups(sum));
-    size = size.max(said.first().map_or(0.0, |anomaly| anomaly.surprise));
-    grave(settings, summary, all_told, size, said);
+    tell(settings, summary, said, &all_groups(sum));
+    grave(settings, summary, all_told, said);
     profile.hour_mut(hour).told |= bits(said);
+}
+
+/// What a group adds to the joint surprise: half a power of ten is nothing.
+fn joined(size: f64) -> f64 {
+    (size - 0.5).clamp(0.0, 3.0)
 }
 
 fn all_groups(sum: f64) -> Told {
     Told { feature: Feature::Joint, raw: sum / 1.5, typical: 0.0, high: 0.0, actual: sum }
 }
 
-/// Critical: more than two groups beyond the budget within the hour, or a joint surprise
-/// beyond the budget of critical alerts.
-fn grave(settings: &Settings, summary: &Summary, told: u16, size: f64, said: &mut Judgement) {
+/// Critical: more than two groups beyond the budget within the hour, or one feature beyond
+/// the budget of critical alerts.
+fn grave(settings: &Settings, summary: &Summary, told: u16, said: &mut Judgement) {
     let beyond = |group: Group| {
         Feature::ALL
             .iter()
             .any(|&feature| feature.group() == group && told & (1 << feature as u16) != 0)
     };
     let groups = Group::ALL.into_iter().filter(|&group| beyond(group)).count();
-    let critical = threshold(summary, Feature::Joint, settings.criticals_per_week);
-    if said.level.is_some() && (groups > 2 || size >= critical) {
+    let sure = said.anomalies.iter().flatten().any(|anomaly| {
+        anomaly.surprise
+            >= threshold(summary, anomaly.feature, settings.criticals_per_week) + RESERVE
+    });
+    if said.level.is_some() && (groups > 2 || sure) {
         said.level = Some(Level::Critical);
     }
 }
@@ -483,6 +569,7 @@ pub(super) fn hour(
     class: &mut Class,
     profile: &mut Profile,
     hour: u32,
+    busy: Option<Told>,
     said: &mut Judgement,
 ) -> u16 {
     let open = profile.hour(hour);
@@ -490,9 +577,8 @@ pub(super) fn hour(
     let summary = class.summary;
     let mut whole = Judgement::default();
     let mut groups = [0.0_f64; Group::ALL.len()];
-    let mut found: [Option<Told>; 8] = [const { None }; 8];
+    let mut found: [Option<Told>; 9] = [const { None }; 9];
     let fives = start.div_euclid(5);
-    let calls = profile.calls.sum(start + 59, 60);
     let (minute, most) = busiest(profile, start);
     found[0] = Some(frequency(&summary, profile, season, minute, most));
     found[1] = hours(&summary, profile, season, hour, most.min(u64::from(open.events)));
@@ -501,22 +587,33 @@ pub(super) fn hour(
     let tokens = profile.tokens.largest(start..start + 60, 5);
     found[3] = (tokens > 0).then(|| amount(&summary, profile, Feature::Tokens, tokens));
     found[4] = (open.cost > 0).then(|| amount(&summary, profile, Feature::Cost, open.cost));
-    found[5] = (open.latencies >= 3).then(|| {
+    found[5] = (open.latencies >= 10).then(|| {
         let mean = open.latency / u64::from(open.latencies.max(1));
         amount(&summary, profile, Feature::Latency, mean)
     });
-    found[6] = errors(&summary, profile, open.results, open.errors);
-    found[7] = sustained(&summary, profile, season, hour, calls);
+    found[6] = errors(class, profile, &open);
+    found[7] = busy;
+    found[8] = payloads(&summary, profile, &open);
     for told in found.into_iter().flatten() {
         let (feature, raw) = (told.feature, told.raw);
-        let size = tell(settings, &summary, &mut whole, told);
+        if feature == Feature::Sustained {
+            // A run is told once, and again when it is far beyond that.
+            if raw > 2.5 * f64::from(profile.told_sums[0]) {
+                tell(settings, &summary, &mut whole, &told);
+            }
+            if whole.anomalies[feature as usize].is_some() {
+                profile.told_sums[0] = raw as f32;
+            }
+            continue;
+        }
+        let size = tell(settings, &summary, &mut whole, &told);
         count(settings, class, profile, feature, raw, size);
         let group = &mut groups[feature.group() as usize];
         *group = group.max(size);
     }
     groups[Group::Novelty as usize] = first_uses(settings, class, profile, &open);
-    let sum: f64 = groups.iter().map(|size| (size - 0.5).max(0.0)).sum();
-    let size = tell(settings, &summary, &mut whole, all_groups(sum));
+    let sum: f64 = groups.iter().map(|&size| joined(size)).sum();
+    let size = tell(settings, &summary, &mut whole, &all_groups(sum));
     count(settings, class, profile, Feature::Joint, sum / 1.5, size);
     let beyond = bits(&whole);
     let joint = 1 << Feature::Joint as u16;
@@ -546,21 +643,29 @@ fn busiest(profile: &Profile, start: i64) -> (i64, u64) {
 }
 
 /// Hours in a row that are all somewhat above what was expected add up.
-fn sustained(
-    summary: &Summary,
+pub(super) fn sustained(
+    class: &mut Class,
     profile: &mut Profile,
     season: &Season<'_>,
     hour: u32,
     calls: u64,
 ) -> Option<Told> {
-    let expected = expected(summary, profile, season, hour);
+    let expected = expected(&class.summary, profile, season, hour);
     if profile.age_hours(hour) < 72.0 {
         return None;
     }
-    let shape = expected.shape(expected.mean, profile.age_hours(hour));
-    let deviation = (expected.mean + expected.mean * expected.mean / shape).sqrt().max(2.0);
+    let deviation = (expected.mean * expected.dispersion
+        + expected.mean * expected.mean * expected.doubt(expected.mean, 1000.0))
+    .sqrt()
+    .max(2.0);
     let off = ((calls as f64 - expected.mean) / deviation).clamp(-2.0, 4.0);
     profile.sustained = (f64::from(profile.sustained) + off - 0.6).clamp(0.0, 30.0) as f32;
+    profile.peak = profile.peak.max(profile.sustained);
+    // The window of this feature is the whole run of busy hours, by its peak.
+    if profile.sustained <= 0.0 && profile.peak > 0.0 {
+        class.surprised(Feature::Sustained, f64::from(profile.peak) / 2.0);
+        (profile.peak, profile.told_sums[0]) = (0.0, 0.0);
+    }
     let raw = f64::from(profile.sustained) / 2.0;
     let (typical, actual) = (expected.mean, calls as f64);
     // The sum stands for some time after the hours that made it: only busy ones are told.
@@ -574,31 +679,30 @@ fn sustained(
     })
 }
 
-/// Counts a closed window for the class. Of those beyond the budget one in eight counts: if
-/// they are attacks they must not become usual, and if they are not they must in the end.
+/// Counts a closed window for the class. Those beyond the budget count on one day in seven of
+/// an agent: an attack of many hours must not become usual, and a test that cries wolf with
+/// many agents must lose its voice.
 fn count(
     settings: &Settings,
     class: &mut Class,
-    profile: &Profile,
+    profile: &mut Profile,
     feature: Feature,
     raw: f64,
     size: f64,
 ) {
-    let beyond = size >= threshold(&class.summary, feature, settings.warnings_per_week);
-    let lot = (profile.next_hour ^ (profile.first / 1000) as u32).wrapping_mul(0x9e37_79b9) >> 29;
-    if !beyond || lot == 0 {
-        class.surprised(feature, raw);
+    let day = (profile.next_hour / 24) as u16;
+    if size >= threshold(&class.summary, feature, settings.warnings_per_week) {
+        if profile.counted_day != day && profile.counted_day.saturating_add(7) > day {
+            return;
+        }
+        profile.counted_day = day;
     }
+    class.surprised(feature, raw);
 }
 
 /// Counts the hour's first uses for the class, as they look now; an hour without one is a
 /// window without surprise. Returns the largest.
-fn first_uses(
-    settings: &Settings,
-    class: &mut Class,
-    profile: &Profile,
-    open: &crate::baseline::profile::Hour,
-) -> f64 {
+fn first_uses(settings: &Settings, class: &mut Class, profile: &mut Profile, open: &Hour) -> f64 {
     const KINDS: [Feature; 3] = [Feature::NewTool, Feature::NewData, Feature::NewDestination];
     let at = i64::from(open.hour) * HOUR;
     let mut largest = 0.0_f64;

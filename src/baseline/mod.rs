@@ -8,8 +8,8 @@
 //!
 //! Pure: time is an argument, and the owner of the state says where a [`Profile`] and its
 //! [`Class`] are kept. An observation allocates nothing. Calls come in sessions, so hourly
-//! counts are negative binomial with a dispersion of the agent's own, and a window that is
-//! looked at because an event fell into it follows the size-biased law.
+//! counts are compound Poisson with a dispersion of the agent's own, and what a tail says is
+//! corrected by how often the class's quiet windows were that unusual.
 
 mod class;
 mod close;
@@ -204,6 +204,9 @@ impl Judgement {
     }
 }
 
+/// Seconds are kept in 32 bits: time ends in 2106.
+const LATEST_MS: i64 = 4_294_900_000_000;
+
 /// A profile counts as learned after three days.
 pub const LEARNING_HOURS: u32 = 72;
 
@@ -215,10 +218,11 @@ pub fn observe(
     seen: &Observation,
 ) -> Judgement {
     let mut said = Judgement::default();
-    class.turn(hour_of(seen.now.0));
-    let mut ts = seen.ts.0.max(0);
-    if ts > seen.now.0.saturating_add(AHEAD_MS) {
-        ts = seen.now.0.max(0);
+    let now = seen.now.0.clamp(0, LATEST_MS);
+    class.turn(hour_of(now));
+    let mut ts = seen.ts.0.clamp(0, LATEST_MS);
+    if ts > now + AHEAD_MS {
+        ts = now;
         profile.clamped = profile.clamped.saturating_add(1);
     }
     if profile.hours == 0 {
@@ -290,9 +294,20 @@ fn add(class: &mut Class, profile: &mut Profile, seen: &Observation, ts: i64) ->
             open.latency = open.latency.saturating_add(latency.min(86_400_000));
             open.latencies = open.latencies.saturating_add(1);
         }
+        for (slot, amount) in [seen.bytes, seen.tokens].into_iter().enumerate() {
+            if amount > 0 {
+                let logarithm = (judge::logarithm(amount) * 256.0) as u32;
+                open.payload[slot] = open.payload[slot].saturating_add(logarithm);
+                open.payloads[slot] = open.payloads[slot].saturating_add(1);
+            }
+        }
         if let Some(error) = seen.error {
             open.results = open.results.saturating_add(1);
             open.errors = open.errors.saturating_add(u32::from(error));
+            if let Some(all) = class.hour(hour) {
+                all.results = all.results.saturating_add(1);
+                all.errors = all.errors.saturating_add(u32::from(error));
+            }
         }
         if !seen.learn {
             open.unlearned = open.unlearned.saturating_add(1);
@@ -307,10 +322,10 @@ fn add(class: &mut Class, profile: &mut Profile, seen: &Observation, ts: i64) ->
         event.calls = 1;
         event.tools[seen.tool as usize % 4] = 1;
     }
-    if seen.data != [0; NAMES] {
+    if seen.learn && seen.data != [0; NAMES] {
         event.flags |= sessions::READ;
     }
-    if seen.destinations != [0; NAMES] {
+    if seen.learn && seen.destinations != [0; NAMES] {
         event.flags |= sessions::SENT;
     }
     let (whole, gone) = profile.sessions.add(event);
@@ -328,6 +343,15 @@ fn first_uses(
     ts: i64,
     session: Option<Session>,
 ) {
+    // Dated by the session's end so far: which of its events came first must not matter.
+    let both = sessions::READ | sessions::SENT;
+    if let Some(session) = session.filter(|session| session.flags & both == both) {
+        let until = session.last.saturating_mul(60);
+        if profile.data.before(judge::READ_AND_SENT, until) == Before::New {
+            class.used(1, judge::READ_AND_SENT);
+        }
+        profile.data.note(judge::READ_AND_SENT, until);
+    }
     if !seen.learn {
         return;
     }
@@ -339,7 +363,7 @@ fn first_uses(
     }
     let mut note = |kind: u32, what: u32, before: Before, crowded: bool| {
         if before == Before::New {
-            class.used(what);
+            class.used(kind as usize, what);
             keep_smallest(&mut fresh, what << 2 | kind);
         }
         profile.crowded = profile.crowded.saturating_add(u32::from(crowded));
@@ -358,15 +382,6 @@ fn first_uses(
     }
     if hour >= profile.next_hour {
         profile.hour_mut(hour).fresh = fresh;
-    }
-    // Dated by the session's end so far: which of its events came first must not matter.
-    let both = sessions::READ | sessions::SENT;
-    if let Some(session) = session.filter(|session| session.flags & both == both) {
-        let at = session.last.saturating_mul(60);
-        if profile.data.before(judge::READ_AND_SENT, at) == Before::New {
-            class.used(judge::READ_AND_SENT);
-        }
-        profile.data.note(judge::READ_AND_SENT, at);
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) const FRESH: usize = 3;
 
 /// An hour that is not closed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the hour's own number")]
 pub(super) struct Hour {
     /// Hour since the epoch.
     pub(super) hour: u32,
@@ -44,6 +45,10 @@ pub(super) struct Hour {
     pub(super) results: u32,
     /// Of these, errors.
     pub(super) errors: u32,
+    /// Sums of the logarithms of each result's bytes and each event's tokens, in 256ths, and
+    /// how many there were.
+    pub(super) payload: [u32; 2],
+    pub(super) payloads: [u32; 2],
     /// Calls that nothing is to be learned from.
     pub(super) unlearned: u32,
     /// Largest calibrated surprise by group, in sixteenths.
@@ -162,6 +167,12 @@ pub struct Profile {
     /// Cumulated sums: over hours and over days.
     pub(super) sustained: f32,
     pub(super) drift: f32,
+    /// Where each of them stood when it was last told.
+    pub(super) told_sums: [f32; 2],
+    /// How high the hourly sum has been since it was last nothing.
+    pub(super) peak: f32,
+    /// Day on which a window beyond the budget was last counted for the class.
+    pub(super) counted_day: u16,
     /// Hash of the deployment, and since when, in seconds.
     pub(super) deployment: u32,
     pub(super) deployed_s: u32,
@@ -179,7 +190,7 @@ pub struct Profile {
     pub(super) crowded: u32,
 }
 
-row! { Hour { hour, events, cost, latency, latencies, results, errors, unlearned, groups, told, fresh } }
+row! { Hour { hour, events, cost, latency, latencies, results, errors, payload, payloads, unlearned, groups, told, fresh } }
 row! { Cell { mean, exposed, active } }
 row! { LogMean { n, mean, squares } }
 row! { Mean { sum, n } }
@@ -190,15 +201,15 @@ row! { LogSums { n, sum, residuals, squares } }
 row! { ClassHour { hour, agents, load, results, errors } }
 row! { Popular { what, agents } }
 row! { Summary {
-    hour, agents, shape, presence, rate, dispersion, mean, within, errors, load, failing, calibrated, windows,
+    hour, agents, shape, presence, rate, dispersion, mean, within, errors, firsts, load, calibrated, windows,
 } }
 row! { Class {
-    summary, agents, cells, calls, spread, expected, logs, results, errors, hours, popular, surprises,
+    summary, agents, cells, calls, spread, expected, logs, results, errors, firsts, hours, popular, surprises,
 } }
 row! { Profile {
     first, newest, next_hour, calls, tokens, bytes, open, cells, week, tools, data, destinations,
     sessions, logs, calls_mean, bytes_mean, tokens_mean, hours, rate, rated, spread, expected,
-    errors, results, day_calls, day_expected, sustained, drift, deployment, deployed_s, news,
+    errors, results, day_calls, day_expected, sustained, drift, told_sums, peak, counted_day, deployment, deployed_s, news,
     rule_minutes, frozen, late, dropped, clamped, crowded,
 } }
 
@@ -253,7 +264,7 @@ impl Profile {
     /// Begins with an agent's first event at `ts`.
     #[must_use]
     pub fn new(ts: Millis) -> Self {
-        let ts = ts.0.max(0);
+        let ts = ts.0.clamp(0, super::LATEST_MS);
         Self {
             first: ts,
             newest: ts,
@@ -283,6 +294,9 @@ impl Profile {
             day_expected: 0.0,
             sustained: 0.0,
             drift: 0.0,
+            told_sums: [0.0; 2],
+            peak: 0.0,
+            counted_day: 0,
             deployment: 0,
             deployed_s: 0,
             news: 0.0,

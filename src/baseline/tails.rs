@@ -23,7 +23,7 @@ fn ln_gamma(x: f64) -> f64 {
     shift + (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series
 }
 
-/// The regularised incomplete beta function I_x(a, b).
+/// The regularised incomplete beta function `I_x(a, b)`.
 fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -42,6 +42,7 @@ fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
 }
 
 /// The continued fraction of the incomplete beta function, by Lentz's method, at most 120 steps.
+#[expect(clippy::many_single_char_names, reason = "the names of the formula")]
 fn fraction(a: f64, b: f64, x: f64) -> f64 {
     const TINY: f64 = 1e-300;
     let keep = |v: f64| if v.abs() < TINY { TINY } else { v };
@@ -75,12 +76,6 @@ pub(super) fn negative_binomial(mean: f64, k: f64, y: f64) -> f64 {
         return LEAST;
     }
     beta_inc(y, k, mean / (mean + k)).max(LEAST)
-}
-
-/// P(X ≥ x) for a window that was looked at because an event fell into it: the size-biased
-/// negative binomial, which is one more than another of shape k + 1.
-pub(super) fn size_biased(mean: f64, k: f64, x: f64) -> f64 {
-    negative_binomial(mean * (k + 1.0) / k, k + 1.0, x - 1.0)
 }
 
 /// P(T ≥ t) for Student's t with `freedom` degrees of freedom.
@@ -141,7 +136,7 @@ mod tests {
     fn tails_fall_as_values_grow() {
         let mut last = 1.0;
         for x in 1..200 {
-            let p = size_biased(10.0, 1.0, f64::from(x));
+            let p = negative_binomial(10.0, 1.0, f64::from(x));
             assert!(p <= last && p > 0.0);
             last = p;
         }

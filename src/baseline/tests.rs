@@ -141,7 +141,7 @@ fn volume_hits_above_five_times_the_mean_and_not_at_it() {
             assert_eq!(rule(&agent.see(bytes(start + n, 1000)), Rule::Volume), None);
         }
         let said = agent.see(bytes(start + 4, last));
-        let expected = hits.then(|| (1000.0, 4000.0 + last as f64));
+        let expected = hits.then_some((1000.0, 4000.0 + last as f64));
         assert_eq!(rule(&said, Rule::Volume), expected);
     }
 }
@@ -155,7 +155,7 @@ fn tokens_hit_above_ten_times_the_mean_and_not_at_it() {
         }
         // A quarter of an hour later, so that no window reaches back.
         let said = agent.see(tokens(START + 203 * 300_000, last));
-        let expected = hits.then(|| (100.0, last as f64));
+        let expected = hits.then_some((100.0, last as f64));
         assert_eq!(rule(&said, Rule::Tokens), expected);
     }
 }

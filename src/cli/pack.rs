@@ -162,6 +162,10 @@ fn step(config: &Config, partitions: u32, pack: String) -> Result<Step, Failure>
             redaction: key(&config.keys.redaction),
         },
         limits: config.inspect_limits(),
+        behavior: config
+            .behavior()
+            .context("the time zone cannot be used")
+            .map_err(Failure::usage)?,
     };
     step.map = map;
     step.read = config.read_limits();

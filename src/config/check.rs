@@ -55,6 +55,9 @@ pub(super) fn check(config: &Config) -> Vec<(String, String, String)> {
     if let Err(problem) = logs::check_filter(&config.log.filter) {
         say("log.filter", problem, "such as `info` or `info,weir::pipeline=debug`");
     }
+    if let Err(error) = config.behavior() {
+        say("behavior.time_zone", error.to_string(), "");
+    }
     if let Err(error) = config.field_map() {
         say("field_map", error.to_string(), "");
     }

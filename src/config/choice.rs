@@ -1,5 +1,6 @@
 //! Settings that are one of a few words.
 
+use crate::baseline;
 use crate::detect::EngineKind;
 use crate::policy::Mode;
 use crate::telemetry::logs::Format;
@@ -78,6 +79,8 @@ pub struct Word<T>(pub T);
 choice!(Delivery { ExactlyOnce = "exactly_once", AtLeastOnce = "at_least_once" });
 choice!(ClassifierUse { Auto = "auto", On = "on", Off = "off" });
 choice!(AlertFormat { Ocsf = "ocsf", Ecs = "ecs" });
+choice!(baseline::Mode { Calibrated = "calibrated", Literal = "literal", Off = "off" });
+choice!(baseline::Buckets { Active = "active", All = "all" });
 choice!(Mode { Enforce = "enforce", Shadow = "shadow" });
 choice!(EngineKind { Auto = "auto", Rust = "rust", Vectorscan = "vectorscan" });
 choice!(Format { Human = "human", Json = "json" });

@@ -15,6 +15,7 @@ mod yaml;
 use std::collections::BTreeMap;
 
 use crate::alert::Folding;
+use crate::baseline;
 use crate::detect::{EngineKind, ScanLimits};
 use crate::inspect;
 use crate::policy::Mode;
@@ -55,6 +56,8 @@ pub struct Config {
     pub classifier: Classifier,
     /// What alerts look like.
     pub alerts: Alerts,
+    /// How behaviour is judged.
+    pub behavior: Behavior,
     /// Key material.
     pub keys: Keys,
     /// The admin listener.
@@ -119,6 +122,21 @@ pub struct Alerts {
     pub last_update_ms: u64,
     /// Quiet after which an alert closes.
     pub idle_ms: u64,
+}
+
+/// How behaviour is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behavior {
+    /// Which judgement is sent.
+    pub mode: baseline::Mode,
+    /// What the fixed rules compare with.
+    pub buckets: baseline::Buckets,
+    /// Budget of false warnings in a thousand agent-weeks.
+    pub warnings: u64,
+    /// Budget of false critical alerts in a thousand agent-weeks.
+    pub criticals: u64,
+    /// POSIX rule of the time zone.
+    pub time_zone: String,
 }
 
 /// Key material.
@@ -206,6 +224,8 @@ pub struct Limits {
     pub late_window_ms: u64,
     /// Open alert episodes of a partition.
     pub episodes: u64,
+    /// Agents of a partition with a behaviour profile.
+    pub profiles: u64,
 }
 
 impl Default for Config {
@@ -248,6 +268,13 @@ impl Default for Config {
                 last_update_ms: decide.folding.last_update_ms as u64,
                 idle_ms: decide.folding.idle_ms as u64,
             },
+            behavior: Behavior {
+                mode: baseline::Mode::default(),
+                buckets: baseline::Buckets::default(),
+                warnings: 100,
+                criticals: 2,
+                time_zone: "UTC0".to_owned(),
+            },
             keys: Keys::default(),
             admin: Admin { listen: "127.0.0.1:9465".to_owned() },
             log: Log { format: Format::default(), filter: "info".to_owned() },
@@ -275,6 +302,7 @@ impl Default for Config {
                 late_often: decide.late_often,
                 late_window_ms: decide.late_window_ms as u64,
                 episodes: decide.folding.episodes as u64,
+                profiles: decide.profiles as u64,
             },
         }
     }
@@ -320,6 +348,7 @@ impl Config {
             late_ms: limits.late_ms as i64,
             late_often: limits.late_often,
             late_window_ms: limits.late_window_ms as i64,
+            profiles: limits.profiles as usize,
             folding: Folding {
                 episodes: limits.episodes as usize,
                 first_update_ms: alerts.first_update_ms as i64,
@@ -327,6 +356,20 @@ impl Config {
                 idle_ms: alerts.idle_ms as i64,
             },
         }
+    }
+
+    /// How behaviour is judged.
+    ///
+    /// # Errors
+    /// Where the time zone is none; a loaded configuration has been checked.
+    pub fn behavior(&self) -> Result<baseline::Settings, baseline::BadZone> {
+        Ok(baseline::Settings {
+            mode: self.behavior.mode,
+            buckets: self.behavior.buckets,
+            warnings_per_week: self.behavior.warnings as f64 / 1000.0,
+            criticals_per_week: self.behavior.criticals as f64 / 1000.0,
+            zone: baseline::Zone::posix(&self.behavior.time_zone)?,
+        })
     }
 
     /// The field map.

@@ -70,6 +70,11 @@ settings! {
     "alerts.first_update_ms" "an update of an alert comes this long after its opening at the earliest; the wait then doubles" |c| Slot::Number(&mut c.alerts.first_update_ms, 1_000..=86_400_000);
     "alerts.last_update_ms" "the wait doubles up to this" |c| Slot::Number(&mut c.alerts.last_update_ms, 1_000..=604_800_000);
     "alerts.idle_ms" "an alert closes when nothing of its kind has happened for so long" |c| Slot::Number(&mut c.alerts.idle_ms, 1_000..=604_800_000);
+    "behavior.mode" "which judgement of behaviour is sent as alerts: the calibrated one, the fixed rules as they stand, or none" |c| Slot::Choice(&mut c.behavior.mode);
+    "behavior.mean" "what the fixed rules compare with: the mean of active hours, or of all" |c| Slot::Choice(&mut c.behavior.buckets);
+    "behavior.warnings" "false warnings that you will live with, in a thousand agent-weeks" |c| Slot::Number(&mut c.behavior.warnings, 1..=1_000_000);
+    "behavior.criticals" "false critical alerts that you will live with, in a thousand agent-weeks" |c| Slot::Number(&mut c.behavior.criticals, 1..=1_000_000);
+    "behavior.time_zone" "POSIX rule of the time zone in which hours and weekends are counted, such as `CET-1CEST,M3.5.0,M10.5.0/3`" |c| Slot::Text(&mut c.behavior.time_zone);
     "keys.fingerprint" "key of the fingerprints of secrets in alerts: `file:PATH` or `env:NAME`; null: fingerprints are left out" |c| Slot::Key(&mut c.keys.fingerprint);
     "keys.control" "key that signs orders" |c| Slot::Key(&mut c.keys.control);
     "keys.audit" "key that signs anchors of the audit chain" |c| Slot::Key(&mut c.keys.audit);
@@ -101,6 +106,7 @@ settings! {
     "limits.late_ms" "a `ts` this far before the log's clock is backdated" |c| Slot::Number(&mut c.limits.late_ms, 1_000..=31_536_000_000);
     "limits.late_often" "so many backdated events of an agent within `limits.late_window_ms` are an alert" |c| Slot::Number(&mut c.limits.late_often, 1..=1_000_000);
     "limits.late_window_ms" "see `limits.late_often`" |c| Slot::Number(&mut c.limits.late_window_ms, 1_000..=86_400_000);
+    "limits.profiles" "agents of a partition with a behaviour profile; with more, the one silent for longest is forgotten" |c| Slot::Number(&mut c.limits.profiles, 1..=10_000_000);
     "limits.episodes" "open alert episodes of a partition; with more, the one that would close first closes early" |c| Slot::Number(&mut c.limits.episodes, 1..=1_000_000);
 }
 

@@ -5,6 +5,7 @@ use crate::audit::hex;
 use crate::event::{Event, RawSpan};
 use crate::finding::{Action, Confidence, Family, Severity};
 use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, finding, look};
+use crate::inspect::behave;
 use crate::inspect::govern::judge;
 use crate::inspect::{Decision, Incoming, Reason, Setup};
 use crate::policy::{Breach, Mode, Orders};
@@ -46,6 +47,14 @@ pub fn decide<'s>(
         });
     }
     let quiet = ordered.unwrap_or_else(|| setup.policy.mode(event));
+    let behavior = if repeat || notes.backdated {
+        None
+    } else {
+        behave::judge(setup, staged, incoming, learned(&reasons, quiet))
+    };
+    if let Some(said) = &behavior {
+        behave::reasons(setup, event, said, ordered, &mut reasons);
+    }
     let (action, mode) = strongest(&reasons, quiet);
     let deciding = |reason: &&Reason| reason.mode == mode && reason.action == action;
     let at = reasons.iter().position(|reason| deciding(&reason));
@@ -73,6 +82,9 @@ pub fn decide<'s>(
     let mut alerts = Vec::new();
     if !repeat {
         tell(setup, staged, incoming, &reasons, &mut alerts);
+        if let Some(said) = &behavior {
+            behave::tell(setup, staged, incoming, said, &reasons, &mut alerts);
+        }
         if notes.misrouted {
             tell_misrouted(setup, staged, incoming, &mut alerts);
         }
@@ -100,6 +112,14 @@ pub fn decide<'s>(
         audit_edits,
         notes,
     }
+}
+
+/// Whether an event may become part of what is usual: not what is held back, nor what
+/// touches a planted value.
+fn learned(reasons: &[Reason], quiet: Mode) -> bool {
+    let (action, mode) = strongest(reasons, quiet);
+    let held = mode == Mode::Enforce && action >= Action::Retry;
+    !held && reasons.iter().all(|reason| reason.finding.source.family != Family::Canaries)
 }
 
 /// Whether a finding covers nothing but what redaction once wrote there.
@@ -215,6 +235,8 @@ fn tell(
     alerts: &mut Vec<Alert>,
 ) {
     let told = |reason: &&Reason| match reason.action {
+        // Behaviour folds by agent and not by session.
+        _ if reason.finding.source.family == Family::Behavior => false,
         Action::Allow => false,
         Action::Redact => reason.finding.source.severity >= TOLD_WHEN_REDACTED,
         _ => true,
@@ -254,12 +276,12 @@ fn tell_misrouted(
     fold(staged, &setup.limits.folding, &sign, origin(incoming, alerts), alerts);
 }
 
-fn origin(incoming: &Incoming<'_, '_>, alerts: &[Alert]) -> Origin {
+pub(super) fn origin(incoming: &Incoming<'_, '_>, alerts: &[Alert]) -> Origin {
     let sent = alerts.iter().filter(|alert| matches!(alert.cause, Cause::Record(_))).count();
     Origin { offset: incoming.at.offset, ordinal: sent as u32 }
 }
 
-fn sign<'a>(incoming: &Incoming<'a, '_>, reason: &'a Reason) -> Sign<'a> {
+pub(super) fn sign<'a>(incoming: &Incoming<'a, '_>, reason: &'a Reason) -> Sign<'a> {
     let event = incoming.event;
     let source = &reason.finding.source;
     Sign {

@@ -6,6 +6,7 @@
 //! so policy can be asked about it and the verdict explains it.
 
 mod arrival;
+mod behave;
 mod decide;
 mod govern;
 mod route;
@@ -13,6 +14,7 @@ mod route;
 use std::sync::Arc;
 
 use crate::alert::{Alert, Folding};
+use crate::baseline;
 use crate::detect::Scan;
 use crate::event::{Event, Millis};
 use crate::finding::{Action, Coverage, Finding};
@@ -57,6 +59,8 @@ pub struct Limits {
     pub late_often: u64,
     /// See [`Limits::late_often`].
     pub late_window_ms: i64,
+    /// Agents with a behaviour profile; with more, the one silent for longest is forgotten.
+    pub profiles: usize,
     /// How alerts fold.
     pub folding: Folding,
 }
@@ -74,6 +78,7 @@ impl Default for Limits {
             late_ms: 3_600_000,
             late_often: 20,
             late_window_ms: 3_600_000,
+            profiles: 1_000_000,
             folding: Folding::default(),
         }
     }
@@ -88,11 +93,18 @@ pub struct Setup {
     pub keys: Keys,
     /// Limits.
     pub limits: Limits,
+    /// How behaviour is judged.
+    pub behavior: baseline::Settings,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { policy: Policy::shipped(), keys: Keys::default(), limits: Limits::default() }
+        Self {
+            policy: Policy::shipped(),
+            keys: Keys::default(),
+            limits: Limits::default(),
+            behavior: baseline::Settings::default(),
+        }
     }
 }
 

@@ -46,6 +46,10 @@ pub mod owner {
     pub const SESSION: u8 = 4;
     /// Agents: backdating counts.
     pub const AGENT: u8 = 5;
+    /// Agents: behaviour profiles.
+    pub const PROFILE: u8 = 8;
+    /// Classes of agents: priors and calibration.
+    pub const CLASS: u8 = 9;
     /// Sessions: labels and quotas used up.
     pub const CONVERSATION: u8 = 16;
     /// Agents: quotas over time, tools used before.

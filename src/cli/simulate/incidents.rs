@@ -35,13 +35,13 @@ kinds! {
     /// Sixty calls at three in the morning, of an agent that sleeps then.
     Night = "off_hours": ["hours", "frequency", "session_size", "loop", "sustained", "joint"];
     /// Fifty times the usual bytes in twenty minutes.
-    BulkRead = "bulk_read": ["volume", "joint"];
+    BulkRead = "bulk_read": ["volume", "payload", "joint"];
     /// A tool that nobody uses, a few times.
     NewTool = "new_tool": ["new_tool", "joint"];
     /// Private data read, then something sent to where nobody sends.
     ReadSend = "read_then_send": ["new_destination", "new_data", "joint"];
     /// Thirty times the tokens for ten minutes.
-    TokenBurn = "token_burn": ["tokens", "cost", "joint"];
+    TokenBurn = "token_burn": ["tokens", "payload", "cost", "joint"];
     /// A bit over twice the work for twelve hours.
     Slow = "slow_12h": ["frequency", "sustained", "hours", "drift", "session_size", "joint"];
     /// Three per cent more each day.
@@ -57,9 +57,9 @@ kinds! {
     /// Just under three times the calls, for three hours.
     UnderFrequency = "under_3x": ["frequency", "sustained", "session_size", "hours", "joint"];
     /// Just under five times the bytes, for three hours.
-    UnderVolume = "under_5x": ["volume", "joint"];
+    UnderVolume = "under_5x": ["volume", "payload", "joint"];
     /// Just under ten times the tokens, for an hour.
-    UnderTokens = "under_10x": ["tokens", "cost", "joint"];
+    UnderTokens = "under_10x": ["tokens", "payload", "cost", "joint"];
 }
 
 /// One labelled incident.
@@ -130,10 +130,10 @@ pub(super) fn act(incident: &Incident, agent: &mut Agent, day: Range<i64>, made:
     let spread = |calls: f64| calls.max(1.0).round() as u64;
     match incident.kind {
         Kind::FrequencyTen => {
-            calls(agent, incident, spread(9.0 * hourly * hours), tokens, bytes, made)
+            calls(agent, incident, spread(9.0 * hourly * hours), tokens, bytes, made);
         }
         Kind::FrequencyFour => {
-            calls(agent, incident, spread(3.0 * hourly * hours), tokens, bytes, made)
+            calls(agent, incident, spread(3.0 * hourly * hours), tokens, bytes, made);
         }
         Kind::Slow => calls(agent, incident, spread(1.5 * hourly * hours), tokens, bytes, made),
         Kind::UnderFrequency => {
@@ -213,9 +213,11 @@ fn calls(
     made: &mut Vec<Moment>,
 ) {
     let gap = (incident.end - incident.start) / many.max(1) as i64;
+    // Half of them run away in one session, the others hide in sessions of a dozen.
+    let each = if incident.number.is_multiple_of(2) { 60 } else { 12 };
     let mut session = 0;
     for n in 0..many {
-        if n % 12 == 0 {
+        if n % each == 0 {
             session = agent.next_session();
         }
         let at = incident.start + gap * n as i64 + agent.dice().below(gap.max(1) as u64) as i64;

@@ -296,6 +296,15 @@ impl World {
     }
 }
 
+/// Where agents' people are.
+const ZONES: [&str; 5] = [
+    "CET-1CEST,M3.5.0,M10.5.0/3",
+    "EST5EDT,M3.2.0,M11.1.0",
+    "PST8PDT,M3.2.0,M11.1.0",
+    "IST-5:30",
+    "UTC0",
+];
+
 fn agent(seed: u64, n: u32, n_agents: u32, span: i64) -> Agent {
     let mut dice = Dice::new(seed, 1000 + u64::from(n));
     let mut place = (f64::from(n) + 0.5) / f64::from(n_agents);
@@ -305,13 +314,6 @@ fn agent(seed: u64, n: u32, n_agents: u32, span: i64) -> Agent {
         class += 1;
     }
     let kind = &CLASSES[class];
-    const ZONES: [&str; 5] = [
-        "CET-1CEST,M3.5.0,M10.5.0/3",
-        "EST5EDT,M3.2.0,M11.1.0",
-        "PST8PDT,M3.2.0,M11.1.0",
-        "IST-5:30",
-        "UTC0",
-    ];
     let zone = ZONES[dice.below(ZONES.len() as u64) as usize];
     let tools = (0..kind.tools).filter(|&tool| tool < 3 || dice.chance(0.7)).collect();
     let hosts = (0..2 + dice.below(3)).map(|_| dice.below(12) as u16).collect();

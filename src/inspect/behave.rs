@@ -1,0 +1,354 @@
+//! What an agent's behaviour says of an event: the baseline is asked, and updated in state.
+//!
+//! A profile is one entry of state for each agent, a class one for each type of agent of a
+//! tenant. What is unusual becomes a reason like any other, so policy may do more about it
+//! than tell; alerts fold by tenant, agent and family, whatever the session.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::alert::{Alert, Figures, Folding, fold_figures};
+use crate::baseline::{
+    self, Class, Judgement, Level, Mode as Judged, NAMES, Observation, Profile, RuleHit,
+};
+use crate::event::{Carrier, Event, Kind, Millis, Place};
+use crate::finding::{Action, Confidence, Family, Severity, Source};
+use crate::inspect::arrival::finding;
+use crate::inspect::decide::{origin, sign};
+use crate::inspect::{Incoming, Reason, Setup};
+use crate::policy::Mode;
+use crate::state::{Key, Staged, owner};
+
+/// A profile is forgotten when its agent was silent for so many days.
+const FORGOTTEN_DAYS: i64 = 60;
+/// Classes of agents that a partition knows; agents of others share one.
+const CLASSES: usize = 1000;
+/// Behaviour that comes back within this is the same trouble.
+const IDLE_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 86_400_000;
+/// Strings of an event that are looked through for destinations.
+const FIELDS_MAX: usize = 64;
+
+/// Judges an event against its agent's past, and remembers it. `learn` is false for what
+/// must not become usual.
+pub(super) fn judge(
+    setup: &Setup,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, '_>,
+    learn: bool,
+) -> Option<Judgement> {
+    let settings = &setup.behavior;
+    let event = incoming.event;
+    // A part of an answer is not an event of its own.
+    if settings.mode == Judged::Off || event.kind == Kind::OutputChunk {
+        return None;
+    }
+    let now = incoming.at.now;
+    let seen = observation(event, now, learn);
+    let class_key = class_key(staged, event);
+    let profile_key = Key { owner: owner::PROFILE, id: id(&[&event.tenant, &event.agent]) };
+    let class_before = staged.get(&class_key).map(<[u8]>::to_vec);
+    let mut class = class_before.as_deref().and_then(Class::read).unwrap_or_default();
+    let known = staged.get(&profile_key).and_then(Profile::read);
+    if known.is_none() {
+        make_room(staged, owner::PROFILE, setup.limits.profiles);
+    }
+    let mut profile = known.unwrap_or_else(|| Profile::new(Millis(event.ts.0.min(now.0))));
+    let said = baseline::observe(settings, &mut class, &mut profile, &seen);
+    // A deadline by the day, so that it does not change with every event.
+    let forgotten = Some(Millis((now.0.div_euclid(DAY_MS) + FORGOTTEN_DAYS) * DAY_MS));
+    let mut bytes = Vec::with_capacity(2048);
+    profile.write(&mut bytes);
+    staged.put(profile_key, bytes, forgotten);
+    let mut bytes = Vec::with_capacity(8192);
+    class.write(&mut bytes);
+    if class_before.as_deref() != Some(&bytes) {
+        staged.put(class_key, bytes, forgotten);
+    }
+    Some(said)
+}
+
+/// What the judgement says, as reasons: hits of the fixed rules are on record and do nothing
+/// unless the settings send them; what is told is policy's to act on.
+pub(super) fn reasons(
+    setup: &Setup,
+    event: &Event<'_>,
+    said: &Judgement,
+    ordered: Option<Mode>,
+    reasons: &mut Vec<Reason>,
+) {
+    let literal = setup.behavior.mode == Judged::Literal;
+    let mut add = |source: Source, confidence: Confidence, told: bool| {
+        let found = finding(&Arc::new(source), confidence);
+        let ruling = setup.policy.ruling(event, &found);
+        reasons.push(Reason {
+            finding: found,
+            action: if told { ruling.action } else { Action::Allow },
+            mode: ordered.unwrap_or(ruling.mode),
+        });
+    };
+    for hit in said.rules.iter().flatten() {
+        let level = said.literal().unwrap_or(Level::Warning);
+        let severity = if literal { severity(level) } else { Severity::Info };
+        let confidence = if literal { Confidence::Medium } else { Confidence::Low };
+        add(source(hit.rule.id(), severity, rule_text(hit)), confidence, literal);
+    }
+    if literal {
+        return;
+    }
+    let level = said.level.unwrap_or(Level::Warning);
+    for anomaly in said.anomalies.iter().flatten() {
+        let source = source(anomaly.feature.signal(), severity(level), anomaly_text(anomaly));
+        add(source, Confidence::Medium, true);
+    }
+}
+
+/// Folds what is to be told into the agent's one episode of behaviour.
+pub(super) fn tell(
+    setup: &Setup,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, '_>,
+    said: &Judgement,
+    reasons: &[Reason],
+    alerts: &mut Vec<Alert>,
+) {
+    let figures = figures(setup, said);
+    let told = |reason: &&Reason| {
+        reason.finding.source.family == Family::Behavior && reason.action > Action::Allow
+    };
+    let leads = |reason: &&Reason| {
+        figures.as_ref().is_some_and(|(signal, _)| reason.finding.source.kind == *signal)
+    };
+    let Some(reason) = reasons.iter().filter(told).find(leads).or(reasons.iter().find(told)) else {
+        return;
+    };
+    let mut sign = sign(incoming, reason);
+    // One episode of an agent, whatever its sessions and whatever was done.
+    sign.session = None;
+    sign.enforced = reasons.iter().filter(told).any(|reason| reason.mode == Mode::Enforce);
+    sign.action =
+        reasons.iter().filter(told).map(|reason| reason.action).max().unwrap_or(sign.action);
+    let folding =
+        Folding { idle_ms: setup.limits.folding.idle_ms.max(IDLE_MS), ..setup.limits.folding };
+    let figures = figures.map(|(_, figures)| figures).unwrap_or_default();
+    fold_figures(staged, &folding, &sign, figures, origin(incoming, alerts), alerts);
+}
+
+/// The signal that is told first, with its numbers.
+fn figures(setup: &Setup, said: &Judgement) -> Option<(&'static str, Figures)> {
+    if setup.behavior.mode == Judged::Literal {
+        let hits = said.rules.iter().flatten();
+        let hit = hits.last()?;
+        let figures =
+            Figures { typical: Some(hit.baseline), actual: Some(hit.actual), score: None };
+        return Some((hit.rule.id(), figures));
+    }
+    let first = said.first()?;
+    let figures = Figures {
+        typical: Some(round(first.typical)),
+        actual: Some(round(first.actual)),
+        score: Some(first.score.round()),
+    };
+    Some((first.feature.signal(), figures))
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Warning => Severity::Medium,
+        Level::Critical => Severity::Critical,
+    }
+}
+
+fn source(rule: &str, severity: Severity, message: String) -> Source {
+    Source {
+        rule: rule.to_owned(),
+        family: Family::Behavior,
+        kind: rule.to_owned(),
+        severity,
+        message,
+        action: None,
+    }
+}
+
+fn rule_text(hit: &RuleHit) -> String {
+    format!("{}: {} against {}", hit.rule.text(), round(hit.actual), round(hit.baseline))
+}
+
+fn anomaly_text(anomaly: &baseline::Anomaly) -> String {
+    let mut text = anomaly.feature.about().to_owned();
+    let (actual, typical, high) =
+        (round(anomaly.actual), round(anomaly.typical), round(anomaly.high));
+    if anomaly.typical > 0.0 {
+        write!(
+            text,
+            ": {actual} where {typical} are usual and one window in twenty exceeds {high}"
+        )
+        .expect("a string can be written to");
+    }
+    write!(text, "; seen once in {:.0} agent-hours", anomaly.one_in_hours.min(1e9))
+        .expect("a string can be written to");
+    text
+}
+
+/// Three digits are enough for a person.
+fn round(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return 0.0;
+    }
+    if value.abs() >= 100.0 { value.round() } else { (value * 10.0).round() / 10.0 }
+}
+
+/// Makes room for one more entry of an owner.
+fn make_room(staged: &mut Staged<'_>, owner: u8, most: usize) {
+    while staged.count(owner) >= most.max(1) {
+        let Some((_, oldest)) = staged.first(owner) else { break };
+        staged.remove(oldest);
+    }
+}
+
+/// The class of the event's agent; the nameless one where there are too many.
+fn class_key(staged: &Staged<'_>, event: &Event<'_>) -> Key {
+    let class = event.agent_type.as_deref().unwrap_or_default();
+    let key = Key { owner: owner::CLASS, id: id(&[&event.tenant, class]) };
+    if staged.get(&key).is_none() && staged.count(owner::CLASS) >= CLASSES {
+        return Key { owner: owner::CLASS, id: id(&["", ""]) };
+    }
+    key
+}
+
+fn id(parts: &[&str]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default()
+}
+
+/// The event as numbers.
+fn observation(event: &Event<'_>, now: Millis, learn: bool) -> Observation {
+    let hash = |text: Option<&str>| text.filter(|text| !text.is_empty()).map_or(0, baseline::name);
+    let usage = event.usage;
+    let mut seen = Observation {
+        ts: event.ts,
+        now,
+        call: event.kind == Kind::ToolCall,
+        tool: hash(event.tool.as_ref().map(|tool| tool.name.as_ref())),
+        session: hash(event.session.as_deref()),
+        tokens: usage.tokens_in.unwrap_or(0).saturating_add(usage.tokens_out.unwrap_or(0)),
+        bytes: bytes(event),
+        cost: usage.cost_micro_usd.unwrap_or(0),
+        latency_ms: event.latency_ms,
+        error: event.tool.as_ref().filter(|_| event.kind == Kind::ToolResult).map(|t| t.error),
+        deployment: deployment(event),
+        learn,
+        ..Observation::default()
+    };
+    for (slot, class) in seen.data.iter_mut().zip(&event.data_classes) {
+        *slot = baseline::name(class);
+    }
+    if event.kind == Kind::ToolCall {
+        destinations(event, &mut seen.destinations);
+    }
+    seen
+}
+
+/// Bytes that a tool returned or was sent: as counted by the runtime, else of the strings.
+fn bytes(event: &Event<'_>) -> u64 {
+    match (event.kind, &event.tool) {
+        (Kind::ToolResult, Some(tool)) if tool.bytes.is_some() => tool.bytes.unwrap_or(0),
+        (Kind::ToolResult | Kind::ToolCall, _) => {
+            let strings = event.fields.iter().filter(|field| field.place != Place::Key);
+            strings.map(|field| field.text.len() as u64).sum()
+        }
+        _ => 0,
+    }
+}
+
+/// What an agent is: its prompt and its tools. The model is left out: agents that take turns
+/// between two of them would be new with every event.
+fn deployment(event: &Event<'_>) -> u32 {
+    let deployment = &event.deployment;
+    let parts = [&deployment.id, &deployment.prompt_hash, &deployment.tools_hash];
+    if parts.iter().all(|part| part.is_none()) {
+        return 0;
+    }
+    parts.into_iter().fold(1, |hash: u32, part| {
+        hash.wrapping_mul(31).wrapping_add(part.as_deref().map_or(0, baseline::name))
+    })
+}
+
+/// Keys whose values say where something goes.
+const WHERE: [&str; 16] = [
+    "to",
+    "cc",
+    "bcc",
+    "recipient",
+    "recipients",
+    "email",
+    "address",
+    "url",
+    "uri",
+    "endpoint",
+    "webhook",
+    "host",
+    "hostname",
+    "domain",
+    "destination",
+    "target",
+];
+
+/// The hosts and mail domains that a call's parameters name.
+fn destinations(event: &Event<'_>, into: &mut [u32; NAMES]) {
+    let mut free = 0;
+    let values = event
+        .fields
+        .iter()
+        .take(FIELDS_MAX)
+        .filter(|field| field.place == Place::Value && field.carrier == Carrier::ToolCall);
+    for field in values {
+        let named = event
+            .context_keys(field.node)
+            .any(|key| WHERE.iter().any(|name| key.eq_ignore_ascii_case(name)));
+        let Some(domain) = named.then(|| domain(&field.text)).flatten() else { continue };
+        let hash = baseline::name(&domain.to_ascii_lowercase());
+        if into.contains(&hash) {
+            continue;
+        }
+        let Some(slot) = into.get_mut(free) else { return };
+        *slot = hash;
+        free += 1;
+    }
+}
+
+/// The host of an address or of a mail address, or the text itself where it is one.
+fn domain(text: &str) -> Option<&str> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let host = rest.split([':', '>', ',', ' ']).next().unwrap_or(rest);
+    let plausible = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    (host.len() <= 253 && host.contains('.') && host.bytes().all(plausible)).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_hosts_and_mail_domains() {
+        for (text, expected) in [
+            ("https://Files.Example.org:8443/a?b=c", Some("Files.Example.org")),
+            ("Eve <eve@evil.example>", Some("evil.example")),
+            ("a@b.example, c@d.example", Some("d.example")),
+            ("host.example", Some("host.example")),
+            ("https://user:pw@h.example/x", Some("h.example")),
+            ("the usual place", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(domain(text), expected, "{text}");
+        }
+    }
+}

@@ -269,7 +269,8 @@ impl Default for Config {
                 idle_ms: decide.folding.idle_ms as u64,
             },
             behavior: Behavior {
-                mode: baseline::Mode::default(),
+                // It costs as much as a scan does; who wants it, asks for it.
+                mode: baseline::Mode::Off,
                 buckets: baseline::Buckets::default(),
                 warnings: 100,
                 criticals: 2,

@@ -1,5 +1,7 @@
 //! One line per case: expressions, text, and the matches as (spec, start, end).
 
+use weir::engine::Spec;
+
 use super::{agree, specs};
 
 #[track_caller]
@@ -83,6 +85,27 @@ fn expressions_without_a_rare_part_run_everywhere() {
     check(&["[a-z]+", "qxz"], "aqxz b", &[(0, 0, 4), (0, 5, 6), (1, 1, 4)]);
     check(&[r"\b", ""], "a", &[(0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 1, 1)]);
     check(&["qxz|[a-z]"], "qxza", &[(0, 0, 3), (0, 3, 4)]);
+}
+
+#[test]
+fn what_stands_before_a_word_may_be_absent() {
+    let regex = r"(?i) (?:as|is|was|for|=) (?:my )?(?:[a-z]{2,12} )?imei";
+    check(&[regex], "no = Imei 3", &[(0, 2, 9)]);
+    check(&[regex], "it is my new imei", &[(0, 2, 17)]);
+    check(&[regex], "imei = imeis", &[(0, 4, 11)]);
+}
+
+#[test]
+fn any_gap_stands_between_words() {
+    let regex = r"(?i)(?:\b|_)(act[ \t.,_-]{1,8}as)(?:\b|_)".to_owned();
+    let specs = [Spec { regex, max_len: 14, group: 1, words: true }];
+    for (text, at) in [("act as", 0), ("ACT...as", 0), ("x act, \t as_", 2), ("_Act_as", 1)] {
+        let found = agree(&specs, text.as_bytes());
+        assert_eq!(found.iter().map(|one| one.group_start).collect::<Vec<_>>(), [at], "{text:?}");
+    }
+    for text in ["acts as", "act          as", "fact as", "act;as", "act asp"] {
+        assert_eq!(agree(&specs, text.as_bytes()), [], "{text:?}");
+    }
 }
 
 #[test]

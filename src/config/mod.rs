@@ -269,8 +269,7 @@ impl Default for Config {
                 idle_ms: decide.folding.idle_ms as u64,
             },
             behavior: Behavior {
-                // It costs as much as a scan does; who wants it, asks for it.
-                mode: baseline::Mode::Off,
+                mode: baseline::Mode::default(),
                 buckets: baseline::Buckets::default(),
                 warnings: 100,
                 criticals: 2,

@@ -19,7 +19,7 @@ use crate::inspect::arrival::finding;
 use crate::inspect::decide::{origin, sign};
 use crate::inspect::{Incoming, Reason, Setup};
 use crate::policy::Mode;
-use crate::state::{Key, Staged, owner};
+use crate::state::{Key, Object, Staged, owner};
 
 /// A profile is forgotten when its agent was silent for so many days.
 const FORGOTTEN_DAYS: i64 = 60;
@@ -49,24 +49,18 @@ pub(super) fn judge(
     let seen = observation(event, now, learn);
     let class_key = class_key(staged, event);
     let profile_key = Key { owner: owner::PROFILE, id: id(&[&event.tenant, &event.agent]) };
-    let class_before = staged.get(&class_key).map(<[u8]>::to_vec);
-    let mut class = class_before.as_deref().and_then(Class::read).unwrap_or_default();
-    let known = staged.get(&profile_key).and_then(Profile::read);
+    let mut class = staged.take(&class_key, Class::read).unwrap_or_default();
+    let known = staged.take(&profile_key, Profile::read);
     if known.is_none() {
         make_room(staged, owner::PROFILE, setup.limits.profiles);
     }
-    let mut profile = known.unwrap_or_else(|| Profile::new(Millis(event.ts.0.min(now.0))));
+    let mut profile =
+        known.unwrap_or_else(|| Box::new(Profile::new(Millis(event.ts.0.min(now.0)))));
     let said = baseline::observe(settings, &mut class, &mut profile, &seen);
     // A deadline by the day, so that it does not change with every event.
     let forgotten = Some(Millis((now.0.div_euclid(DAY_MS) + FORGOTTEN_DAYS) * DAY_MS));
-    let mut bytes = Vec::with_capacity(2048);
-    profile.write(&mut bytes);
-    staged.put(profile_key, bytes, forgotten);
-    let mut bytes = Vec::with_capacity(8192);
-    class.write(&mut bytes);
-    if class_before.as_deref() != Some(&bytes) {
-        staged.put(class_key, bytes, forgotten);
-    }
+    staged.keep(profile_key, profile, forgotten);
+    staged.keep(class_key, class, forgotten);
     Some(said)
 }
 
@@ -200,6 +194,22 @@ fn round(value: f64) -> f64 {
     if value.abs() >= 100.0 { value.round() } else { (value * 10.0).round() / 10.0 }
 }
 
+impl Object for Profile {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(2048);
+        self.write(&mut bytes);
+        bytes
+    }
+}
+
+impl Object for Class {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8192);
+        self.write(&mut bytes);
+        bytes
+    }
+}
+
 /// Makes room for one more entry of an owner.
 fn make_room(staged: &mut Staged<'_>, owner: u8, most: usize) {
     while staged.count(owner) >= most.max(1) {
@@ -212,7 +222,7 @@ fn make_room(staged: &mut Staged<'_>, owner: u8, most: usize) {
 fn class_key(staged: &Staged<'_>, event: &Event<'_>) -> Key {
     let class = event.agent_type.as_deref().unwrap_or_default();
     let key = Key { owner: owner::CLASS, id: id(&[&event.tenant, class]) };
-    if staged.get(&key).is_none() && staged.count(owner::CLASS) >= CLASSES {
+    if !staged.has(&key) && staged.count(owner::CLASS) >= CLASSES {
         return Key { owner: owner::CLASS, id: id(&["", ""]) };
     }
     key

@@ -103,7 +103,7 @@ impl Default for Setup {
             policy: Policy::shipped(),
             keys: Keys::default(),
             limits: Limits::default(),
-            behavior: baseline::Settings { mode: baseline::Mode::Off, ..Default::default() },
+            behavior: baseline::Settings::default(),
         }
     }
 }

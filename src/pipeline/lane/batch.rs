@@ -25,20 +25,19 @@ pub(super) struct Item<S> {
 impl<S> Item<S> {
     fn scan<C: Scanner<Scanned = S>>(scanner: &mut C, record: InRecord, metrics: &Metrics) -> Self {
         let started = Instant::now();
-        let (scanned, turned_away) = match guarded(|| scanner.scan(&record)) {
-            Some(scanned) => (scanned, None),
-            None => {
-                scanner.reset();
-                metrics.panics.add(1);
-                tracing::error!(
-                    partition = record.partition,
-                    offset = record.offset,
-                    "panic while scanning: the record is turned away"
-                );
-                (scanner.poisoned(&record, Poison::Panicked), Some(Poison::Panicked))
-            }
+        let (found, turned_away) = if let Some(found) = guarded(|| scanner.scan(&record)) {
+            (found, None)
+        } else {
+            scanner.reset();
+            metrics.panics.add(1);
+            tracing::error!(
+                partition = record.partition,
+                offset = record.offset,
+                "panic while scanning: the record is turned away"
+            );
+            (scanner.poisoned(&record, Poison::Panicked), Some(Poison::Panicked))
         };
-        Self { record, scanned, took: started.elapsed(), turned_away }
+        Self { record, scanned: found, took: started.elapsed(), turned_away }
     }
 
     fn turn_away<C: Scanner<Scanned = S>>(&mut self, scanner: &mut C, why: Poison) {

@@ -116,6 +116,15 @@ enum Phase {
     Live,
 }
 
+/// How far a lane gathers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// No further than the batch at hand.
+    Batch,
+    /// To the next batch, before the one at hand is committed.
+    Ahead,
+}
+
 /// What lately was paid, in seconds.
 #[derive(Clone, Copy)]
 struct Paid {
@@ -149,8 +158,7 @@ pub struct Lane<L: Log, S> {
     pending: VecDeque<Batch<S>>,
     /// Gathered and scanned while the last transaction went on.
     ahead: Option<Batch<S>>,
-    /// Whether a batch may be gathered before the last one is committed.
-    looks_ahead: bool,
+    reach: Reach,
     rebuild: bool,
     held: bool,
     joined: bool,
@@ -175,7 +183,7 @@ impl<L: Log, S: Send> Lane<L, S> {
             partitions: BTreeMap::new(),
             pending: VecDeque::new(),
             ahead: None,
-            looks_ahead: true,
+            reach: Reach::Ahead,
             rebuild: false,
             held: false,
             joined: false,
@@ -197,7 +205,7 @@ impl<L: Log, S: Send> Lane<L, S> {
     /// Whether the next batch may be scanned while one is committed. Told not to, a lane
     /// comes to a boundary however many records stand ready.
     pub fn look_ahead(&mut self, may: bool) {
-        self.looks_ahead = may;
+        self.reach = if may { Reach::Ahead } else { Reach::Batch };
     }
 
     /// The connection, for those who made it.
@@ -295,18 +303,17 @@ impl<L: Log, S: Send> Lane<L, S> {
                 None => return Ok(Tick::Idle),
             },
         };
-        let more = batch.is_full() && self.looks_ahead;
+        let more = batch.is_full() && self.reach == Reach::Ahead;
         self.pending.push_back(batch);
         // A log that fails here says the same to the next poll.
         let next = if more { self.gather(Duration::ZERO).ok().flatten() } else { None };
         // Orders of this instant: later than every record that they are put to, so that what
         // is appended after an order has been read is never decided without it.
-        match board.pin((self.now)()) {
-            Some(standing) => self.attempt(scanner, work, &standing, next),
-            None => {
-                self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
-                Ok(Tick::Waited)
-            }
+        if let Some(standing) = board.pin((self.now)()) {
+            self.attempt(scanner, work, &standing, next)
+        } else {
+            self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
+            Ok(Tick::Waited)
         }
     }
 

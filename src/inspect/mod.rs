@@ -10,6 +10,7 @@ mod behave;
 mod decide;
 mod govern;
 mod route;
+mod scores;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use arrival::item;
 pub use decide::decide;
 pub use govern::{approve, resume};
 pub use route::{murmur2, partition_of};
+pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -114,7 +114,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
     let set_aside =
         args.set_aside.as_deref().map_or_else(|| Ok(SetAside::new()), rows::set_aside)?;
     let pack = pack::build(&config, config.engine, 0)?;
-    let mut judge = Judge::new(&pack);
+    let mut judge = Judge::new(&pack, None);
     let mut scores = Scores::new(args.worst, pack.rules.engine_name(), &pack.step.pack);
     scores.passed_over = read.passed_over;
     let is_of = |source: &str, prefixes: &[String]| {

@@ -68,6 +68,12 @@ impl Ticket {
         match self.0 {}
     }
 
+    /// The same without the places.
+    #[must_use]
+    pub fn seen(&self) -> crate::finding::Classified {
+        match self.0 {}
+    }
+
     /// What is known by now.
     #[must_use]
     pub fn scores(&self, _documents: &[Document], _event: &Event<'_>) -> Scores {

@@ -1,15 +1,21 @@
 //! From options and configuration to an opened classifier, or to a reason why there is none.
 
 use std::path::{Path, PathBuf};
+#[cfg(feature = "kafka")]
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::classify::{Classifier, OpenError, Settings, Urgency, When, documents, unasked};
 use crate::config::Config;
+#[cfg(feature = "kafka")]
+use crate::config::{ClassifierUse, Switch};
 use crate::detect::Scan;
 use crate::event::Event;
 use crate::finding::Scoring;
 use crate::inspect::{Scores, join};
+#[cfg(feature = "kafka")]
+use crate::pipeline::asking::Asking;
 use crate::policy::Policy;
 
 use super::failure::Failure;
@@ -60,6 +66,40 @@ pub(super) fn open(settings: &Settings) -> Result<Classifier, OpenError> {
         return Classifier::open(&Settings { model: packaged, ..settings.clone() });
     }
     Classifier::open(settings)
+}
+
+/// The classifier of `weir run`; none where it may be missing and is, which the log says.
+#[cfg(feature = "kafka")]
+pub(super) fn asking(config: &Config) -> Result<Option<Asking>, Failure> {
+    let wanted = &config.classifier;
+    let opened = match wanted.enabled {
+        ClassifierUse::Off => {
+            tracing::info!("classifier: off, as configured");
+            return Ok(None);
+        }
+        ClassifierUse::On => open(&wanted.settings()).map_err(|error| failure(&error))?,
+        ClassifierUse::Auto => match open(&wanted.settings()) {
+            Ok(classifier) => classifier,
+            Err(error) => {
+                tracing::warn!(reason = %failure(&error), "classifier: off");
+                return Ok(None);
+            }
+        },
+    };
+    let about = opened.about();
+    tracing::info!(
+        model = %about.path.display(),
+        sha256 = about.sha256,
+        pinned = about.pinned,
+        library = %about.library.display(),
+        classes = about.positive.join(","),
+        threads = about.threads,
+        calibrated = about.calibrated,
+        acts_from = about.thresholds.medium.probability(),
+        "classifier: on"
+    );
+    let deadline = Duration::from_millis(wanted.deadline_ms);
+    Ok(Some(Asking::new(opened, wanted.when, deadline, wanted.second_look == Switch::On)))
 }
 
 /// A classifier, and which events it is asked about.

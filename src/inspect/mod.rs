@@ -9,6 +9,7 @@ mod arrival;
 mod behave;
 mod decide;
 mod govern;
+mod late;
 mod route;
 mod scores;
 
@@ -26,6 +27,7 @@ use crate::state::Item;
 pub use arrival::item;
 pub use decide::decide;
 pub use govern::{approve, resume};
+pub use late::second_look;
 pub use route::{murmur2, partition_of};
 pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
 

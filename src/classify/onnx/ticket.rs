@@ -122,10 +122,29 @@ impl Ticket {
     #[must_use]
     pub fn scores(&self, documents: &[Document], event: &Event<'_>) -> Scores {
         let texts = self.texts();
-        let (mut windows, mut tokens) = (Done::default(), Done::default());
-        let (mut best, mut failed, mut all) = (None, false, true);
         let mut hot = Vec::new();
         for (text, document) in texts.iter().zip(documents) {
+            for (range, score) in merged(&text.known.hot, &self.thresholds) {
+                if let Some((field, span)) = document.raw_span(&range, event) {
+                    hot.push(Hot { field, span, score });
+                }
+            }
+        }
+        hot.sort_by_key(|hot| std::cmp::Reverse(hot.score));
+        hot.truncate(HOT_MAX);
+        Scores { seen: self.sum(&texts), hot }
+    }
+
+    /// The same without the places.
+    #[must_use]
+    pub fn seen(&self) -> Classified {
+        self.sum(&self.texts())
+    }
+
+    fn sum(&self, texts: &[Text]) -> Classified {
+        let (mut windows, mut tokens) = (Done::default(), Done::default());
+        let (mut best, mut failed, mut all) = (None, false, true);
+        for text in texts {
             let scored = text.known.windows;
             failed |= text.failed;
             all &= text.done && text.counted.is_some_and(|(n, _)| n as u64 == scored);
@@ -141,22 +160,14 @@ impl Ticket {
                     _ => of_text as u64,
                 };
             }
-            for (range, score) in merged(&text.known.hot, &self.thresholds) {
-                if let Some((field, span)) = document.raw_span(&range, event) {
-                    hot.push(Hot { field, span, score });
-                }
-            }
         }
-        hot.sort_by_key(|hot| std::cmp::Reverse(hot.score));
-        hot.truncate(HOT_MAX);
         let state = match (failed, all) {
             (true, _) => Scoring::Failed,
             (false, true) => Scoring::Scored,
             (false, false) if windows.scored > 0 => Scoring::Partial,
             (false, false) => Scoring::Shed,
         };
-        let seen = Classified { state, score: best, windows, tokens, model: self.model };
-        Scores { seen, hot }
+        Classified { state, score: best, windows, tokens, model: self.model }
     }
 
     // --- for those who score ---

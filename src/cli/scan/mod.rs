@@ -150,7 +150,7 @@ pub(super) fn run(args: &ScanArgs, out: &mut Out) -> Result<Done, Failure> {
         InputKind::Text | InputKind::Jsonl => {
             texts::scan(args, Judge::new(&pack, scorer), inputs, out, &mut tally)?;
         }
-        InputKind::Events => events::scan(args, &pack, inputs, out, &mut tally)?,
+        InputKind::Events => events::scan(args, &pack, scorer, inputs, out, &mut tally)?,
     }
     out.finish()?;
     if std::io::stderr().is_terminal() {

@@ -50,7 +50,6 @@ impl<V> Cache<V> {
         }
         self.young.insert(key, value);
     }
-
 }
 
 #[cfg(test)]

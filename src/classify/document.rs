@@ -70,7 +70,8 @@ impl Document {
             if start >= end {
                 continue;
             }
-            let span = RawSpan { start: piece.raw + start - piece.at, end: piece.raw + end - piece.at };
+            let span =
+                RawSpan { start: piece.raw + start - piece.at, end: piece.raw + end - piece.at };
             current = match current {
                 Some((field, len, known)) if field == piece.field => {
                     Some((field, len + span.len(), RawSpan { start: known.start, end: span.end }))
@@ -114,7 +115,9 @@ pub fn documents(event: &Event<'_>, scan: &Scan, when: When) -> Option<Vec<Docum
         }
         let short = field.text.len() <= SHORT_BYTES;
         let joins = run.as_ref().is_some_and(|(carrier, draft)| {
-            short && *carrier == field.carrier && draft.text.len() + field.text.len() <= JOINED_BYTES
+            short
+                && *carrier == field.carrier
+                && draft.text.len() + field.text.len() <= JOINED_BYTES
         });
         if !joins {
             finish(run.take(), &mut documents);
@@ -222,17 +225,16 @@ mod tests {
         ]);
         let expected = ["Subject: lunch\nsee you at noon", &long, "what is new?\na"];
         assert_eq!(texts(&event, When::Untrusted), expected);
-        let with_answers = ["Subject: lunch\nsee you at noon", &long, "what is new?", "nothing much today"];
+        let with_answers =
+            ["Subject: lunch\nsee you at noon", &long, "what is new?", "nothing much today"];
         assert_eq!(texts(&event, When::All), with_answers);
         assert_eq!(texts(&event, When::Uncertain), Vec::<String>::new());
     }
 
     #[test]
     fn a_range_leads_back_to_the_field_that_most_of_it_stands_in() {
-        let event = event(&[
-            (Carrier::User, "first line"),
-            (Carrier::User, "sec\u{200b}ond, longer line"),
-        ]);
+        let event =
+            event(&[(Carrier::User, "first line"), (Carrier::User, "sec\u{200b}ond, longer line")]);
         let read = documents(&event, &Scan::default(), When::Untrusted).unwrap();
         assert_eq!(&*read[0].text, "first line\nsecond, longer line");
         let span = |range| read[0].raw_span(&range, &event).unwrap();

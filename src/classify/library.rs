@@ -49,6 +49,8 @@ fn usual() -> Vec<PathBuf> {
     for root in ["/usr/local/lib/weir", "/usr/local/lib", "/usr/lib"] {
         places.push(Path::new(root).join(&name));
     }
-    places.push(Path::new("/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)).join(name));
+    places.push(
+        Path::new("/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)).join(name),
+    );
     places
 }

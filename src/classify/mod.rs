@@ -12,9 +12,12 @@
 //!
 //! Without the feature `onnx` there is no classifier, and [`Classifier::open`] says so.
 
+#[cfg(feature = "onnx")]
 mod cache;
 mod document;
+#[cfg(feature = "onnx")]
 mod library;
+#[cfg(feature = "onnx")]
 mod model;
 #[cfg(feature = "onnx")]
 mod onnx;

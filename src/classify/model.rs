@@ -108,7 +108,9 @@ impl Model {
         let positive = positive(&labels, named.map(String::as_str)).map_err(&wrong)?;
         let temperature = block.temperature.unwrap_or(1.0);
         if !(temperature.is_finite() && temperature > 0.0) {
-            return Err(wrong(format!("`weir.temperature` is {temperature}, which divides nothing")));
+            return Err(wrong(format!(
+                "`weir.temperature` is {temperature}, which divides nothing"
+            )));
         }
         let calibrated = !block.thresholds.is_empty();
         let thresholds = thresholds(settings, &block.thresholds).map_err(&wrong)?;
@@ -137,7 +139,11 @@ impl Model {
     }
 
     /// The probability that a row of logits gives to the classes that count; `None` where it is no number.
-    pub(super) fn probability(positive: &[usize], temperature: f64, logits: &[f32]) -> Option<Score> {
+    pub(super) fn probability(
+        positive: &[usize],
+        temperature: f64,
+        logits: &[f32],
+    ) -> Option<Score> {
         let scaled = || logits.iter().map(|&logit| f64::from(logit) / temperature);
         let largest = scaled().fold(f64::NEG_INFINITY, f64::max);
         let weights: Vec<f64> = scaled().map(|logit| (logit - largest).exp()).collect();
@@ -190,7 +196,9 @@ fn labels(by_number: &BTreeMap<String, String>) -> Result<Vec<String>, String> {
     let mut labels = vec![String::new(); by_number.len()];
     for (number, label) in by_number {
         let slot = number.parse::<usize>().ok().and_then(|number| labels.get_mut(number));
-        let slot = slot.ok_or_else(|| format!("`id2label` has a class `{number}`, but its classes must be 0, 1, 2…"))?;
+        let slot = slot.ok_or_else(|| {
+            format!("`id2label` has a class `{number}`, but its classes must be 0, 1, 2…")
+        })?;
         slot.clone_from(label);
     }
     Ok(labels)
@@ -198,7 +206,8 @@ fn labels(by_number: &BTreeMap<String, String>) -> Result<Vec<String>, String> {
 
 /// Numbers of the classes that count: those named, else those of a known name.
 fn positive(labels: &[String], named: Option<&str>) -> Result<Vec<usize>, String> {
-    let of = |wanted: &str| labels.iter().position(|label| label.eq_ignore_ascii_case(wanted.trim()));
+    let of =
+        |wanted: &str| labels.iter().position(|label| label.eq_ignore_ascii_case(wanted.trim()));
     let known = labels.join(", ");
     let Some(named) = named else {
         let found: Vec<usize> = KNOWN_POSITIVES.iter().filter_map(|name| of(name)).collect();
@@ -213,7 +222,10 @@ fn positive(labels: &[String], named: Option<&str>) -> Result<Vec<usize>, String
     };
     named
         .split(',')
-        .map(|name| of(name).ok_or_else(|| format!("there is no class `{}`; there are: {known}", name.trim())))
+        .map(|name| {
+            of(name)
+                .ok_or_else(|| format!("there is no class `{}`; there are: {known}", name.trim()))
+        })
         .collect()
 }
 
@@ -286,7 +298,10 @@ mod tests {
         let settings = Settings::default();
         let read = thresholds(&settings, &own).unwrap();
         assert_eq!((read.low, read.high), (Score::new(0.7).unwrap(), Score::new(0.9).unwrap()));
-        assert_eq!(thresholds(&settings, &BTreeMap::new()).unwrap().medium, Score::new(0.9).unwrap());
+        assert_eq!(
+            thresholds(&settings, &BTreeMap::new()).unwrap().medium,
+            Score::new(0.9).unwrap()
+        );
         let set = |medium: &str| Settings { medium: medium.to_owned(), ..Settings::default() };
         assert_eq!(thresholds(&set("0.75"), &own).unwrap().medium, Score::new(0.75).unwrap());
         assert!(thresholds(&set("0.95"), &own).unwrap_err().contains("must not fall"));
@@ -302,11 +317,16 @@ mod tests {
         assert_eq!(of(&[0.0, 0.0]), Some(0.5));
         assert_eq!(of(&[0.0, 4.0]), Some(0.982_014));
         assert_eq!(of(&[-1e30, 1e30]), Some(1.0));
-        for wrong in [[f32::NAN, 0.0], [0.0, f32::NAN], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]] {
+        for wrong in
+            [[f32::NAN, 0.0], [0.0, f32::NAN], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]]
+        {
             assert_eq!(of(&wrong), None, "{wrong:?}");
         }
         let warm = Model::probability(&[1], 4.0, &[0.0, 4.0]).unwrap();
         assert_eq!(warm.probability(), 0.731_059);
-        assert_eq!(Model::probability(&[0, 1], 1.0, &[3.0, 4.0]).map(Score::millionths), Some(1_000_000));
+        assert_eq!(
+            Model::probability(&[0, 1], 1.0, &[3.0, 4.0]).map(Score::millionths),
+            Some(1_000_000)
+        );
     }
 }

@@ -10,7 +10,9 @@ use super::ids::{self, OutputKind};
 use super::json::Writer;
 use super::time::rfc3339;
 use crate::event::{Event, Place, RawSpan};
-use crate::finding::{Classified, Confidence, Coverage, Family, Finding, Mention, Severity, Source, ViewName};
+use crate::finding::{
+    Classified, Confidence, Coverage, Family, Finding, Mention, Severity, Source, ViewName,
+};
 use crate::inspect::{At, Decision, Reason};
 
 /// What stands on a verdict beside the decision.

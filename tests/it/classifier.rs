@@ -8,6 +8,8 @@ mod cli;
 #[cfg(feature = "onnx")]
 mod faults;
 #[cfg(feature = "onnx")]
+mod pipeline;
+#[cfg(feature = "onnx")]
 mod scoring;
 
 use std::path::{Path, PathBuf};

@@ -10,8 +10,8 @@ use weir::audit::record::{Frame, Result as Outcome, Why};
 use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
 use weir::finding::{
-    Action, Classified, Confidence, Coverage, Done, Family, Finding, Score, Scoring, Severity, Source,
-    ViewName,
+    Action, Classified, Confidence, Coverage, Done, Family, Finding, Score, Scoring, Severity,
+    Source, ViewName,
 };
 use weir::inspect::{At, Decision, Hold, Notes, Reason};
 use weir::policy::{Command, Mode, Order, Policy, Scope};

@@ -114,8 +114,7 @@ impl Classifier {
             let (path, limit_mb) = (model.path, settings.memory_mb);
             return Err(OpenError::Memory { path, needs_mb, threads, limit_mb });
         }
-        let in_tokenizer =
-            |reason| OpenError::Model { path: model.tokenizer_path.clone(), reason };
+        let in_tokenizer = |reason| OpenError::Model { path: model.tokenizer_path.clone(), reason };
         let tokens = Tokens::read(&model.tokenizer, model.respace).map_err(in_tokenizer)?;
         let (environment, library) = environment(&library::find(settings.library.as_deref())?)?;
         let in_graph = |reason| OpenError::Model { path: model.path.clone(), reason };
@@ -174,8 +173,13 @@ impl Classifier {
         Ok(opened)
     }
 
-    fn start(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
-        let thread = std::thread::Builder::new().name(name).spawn(run).map_err(OpenError::Thread)?;
+    fn start(
+        &mut self,
+        name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), OpenError> {
+        let thread =
+            std::thread::Builder::new().name(name).spawn(run).map_err(OpenError::Thread)?;
         self.threads.push(thread);
         Ok(())
     }
@@ -214,7 +218,8 @@ impl Classifier {
             shed: of(&counts.shed),
             dropped: of(&counts.dropped),
             queued_bytes: queue.bytes as u64,
-            suspended: queue.threads == 0 || queue.suspended.is_some(),
+            suspended: queue.threads == 0
+                || queue.suspended.is_some_and(|until| Instant::now() < until),
         }
     }
 
@@ -228,14 +233,8 @@ impl Classifier {
             let mut cache = lock(&shared.cache);
             keys.iter().map(|key| cache.get(key)).collect()
         };
-        let ticket = Ticket::new(
-            shared.id,
-            shared.thresholds,
-            shared.windows,
-            urgency,
-            documents,
-            keys,
-        );
+        let ticket =
+            Ticket::new(shared.id, shared.thresholds, shared.windows, urgency, documents, keys);
         let ticket = Arc::new(ticket);
         let mut waiting = Vec::new();
         for (index, (document, known)) in documents.iter().zip(&known).enumerate() {
@@ -315,11 +314,14 @@ impl Shared {
             Urgency::Patient => {
                 for text in texts {
                     // A text that is larger than the queue waits for an empty one.
-                    while queue.bytes > 0 && queue.bytes + text.bytes > self.queue_bytes && !queue.stop {
+                    while queue.bytes > 0
+                        && queue.bytes + text.bytes > self.queue_bytes
+                        && !queue.stop
+                    {
                         queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
                     }
                     queue.push_text(text, false);
-                    self.work.notify_one();
+                    self.work.notify_all();
                 }
             }
         }
@@ -544,7 +546,10 @@ impl Shared {
                     queue.threads = queue.threads.saturating_sub(1);
                     let none_left = queue.threads == 0;
                     drop(queue);
-                    tracing::error!(none_left, "a run of the classifier does not end: its thread is lost");
+                    tracing::error!(
+                        none_left,
+                        "a run of the classifier does not end: its thread is lost"
+                    );
                     self.settle(lost.map(|run| run.windows).unwrap_or_default(), None);
                     if none_left {
                         self.give_up_all();
@@ -580,7 +585,9 @@ fn windows(
     let limit = fixed.unwrap_or(model.positions).min(model.positions);
     let most = if model.window == 0 { limit.min(WINDOW_MAX) } else { model.window };
     if most > limit {
-        return Err(wrong(format!("a window of {most} tokens is longer than the {limit} that the model reads")));
+        return Err(wrong(format!(
+            "a window of {most} tokens is longer than the {limit} that the model reads"
+        )));
     }
     let room = most.checked_sub(own).filter(|&room| room > 0).ok_or_else(|| {
         wrong(format!("a window of {most} tokens has no room beside the {own} of its own"))
@@ -599,9 +606,9 @@ fn warm_up(runner: &mut Runner, model: &Model, row: &Row) -> Result<u64, String>
         let began = Instant::now();
         let logits = runner.run(std::slice::from_ref(row), length, &options)?;
         took = took.min(began.elapsed());
-        let score = logits.first().and_then(|row| {
-            Model::probability(&model.positive, model.temperature, row)
-        });
+        let score = logits
+            .first()
+            .and_then(|row| Model::probability(&model.positive, model.temperature, row));
         if score.is_none() {
             return Err("its scores are no numbers".to_owned());
         }

@@ -102,7 +102,7 @@ impl Queue {
 
     pub(super) fn push_windows(&mut self, windows: Vec<Window>) {
         for window in windows {
-            if window.ticket.is_late() {
+            if window.ticket.is_late() && !window.ticket.is_unwanted() {
                 self.patient.windows.push_back(window);
             } else {
                 self.inline_tokens += window.len;
@@ -166,7 +166,8 @@ fn take(from: &mut VecDeque<Window>, cut: &Cut, affordable: usize) -> (Vec<Windo
     let length_of = |window: &Window| cut.length.unwrap_or_else(|| bucket(window.len, cut.most));
     let Some(first) = from.pop_front() else { return (Vec::new(), 0) };
     let length = length_of(&first);
-    let rows = (cut.tokens.min(affordable) / length.max(1)).clamp(1, cut.rows.unwrap_or(usize::MAX));
+    let rows =
+        (cut.tokens.min(affordable) / length.max(1)).clamp(1, cut.rows.unwrap_or(usize::MAX));
     let mut run = vec![first];
     let mut at = 0;
     while run.len() < rows && at < from.len().min(LOOK_AHEAD) {

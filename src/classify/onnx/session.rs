@@ -85,11 +85,17 @@ impl Runner {
                 "input_ids" => Input::Ids,
                 "attention_mask" => Input::Mask,
                 "token_type_ids" => Input::Types,
-                other => return Err(format!("its graph asks for `{other}`, which is not known here")),
+                other => {
+                    return Err(format!("its graph asks for `{other}`, which is not known here"));
+                }
             };
             let shape = tensor(outlet, TensorElementType::Int64)?;
             let &[batch, tokens] = shape else {
-                return Err(format!("its input `{}` has {} dimensions, not 2", outlet.name(), shape.len()));
+                return Err(format!(
+                    "its input `{}` has {} dimensions, not 2",
+                    outlet.name(),
+                    shape.len()
+                ));
             };
             rows = usize::try_from(batch).ok().filter(|&n| n > 0).or(rows);
             length = usize::try_from(tokens).ok().filter(|&n| n > 0).or(length);
@@ -116,7 +122,9 @@ impl Runner {
         };
         let found = usize::try_from(found).unwrap_or(classes);
         if found != classes {
-            return Err(format!("its output `{name}` has {found} classes, but `id2label` names {classes}"));
+            return Err(format!(
+                "its output `{name}` has {found} classes, but `id2label` names {classes}"
+            ));
         }
         Ok(Self { session, inputs, output: name, classes, pad, rows, length })
     }
@@ -158,10 +166,15 @@ impl Runner {
             values.push((Cow::Borrowed(name.as_str()), tensor.into()));
         }
         let outputs = self.session.run_with_options(values, options).map_err(said)?;
-        let logits = outputs.get(&self.output).ok_or_else(|| format!("no output `{}`", self.output))?;
+        let logits =
+            outputs.get(&self.output).ok_or_else(|| format!("no output `{}`", self.output))?;
         let (shape, data) = logits.try_extract_tensor::<f32>().map_err(said)?;
         if shape.len() != 2 || data.len() != count * self.classes {
-            return Err(format!("its output has {} numbers, not {}", data.len(), count * self.classes));
+            return Err(format!(
+                "its output has {} numbers, not {}",
+                data.len(),
+                count * self.classes
+            ));
         }
         Ok(data.chunks(self.classes).take(rows.len()).map(<[f32]>::to_vec).collect())
     }

@@ -143,7 +143,8 @@ impl Compared {
 
 impl Figures {
     fn as_json(&self) -> Value {
-        let share = |share: Share| json!({"hits": share.hits, "of": share.of, "rate": share.rate()});
+        let share =
+            |share: Share| json!({"hits": share.hits, "of": share.of, "rate": share.rate()});
         let pair = |[recall, alarms]: [Share; 2]| json!({"recall": share(recall), "false_alarms": share(alarms)});
         json!({
             "rules": pair(self.rules), "classifier": pair(self.model), "both": pair(self.both),

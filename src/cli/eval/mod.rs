@@ -17,8 +17,8 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 
-use crate::event::{Carrier, Kind};
 use crate::classify::When;
+use crate::event::{Carrier, Kind};
 use crate::finding::{Action, Confidence, Finding, Score};
 use crate::inspect::{Decision, INJECTION};
 

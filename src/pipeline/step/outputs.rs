@@ -6,7 +6,9 @@ use crate::alert::{Alert, Origin, Sign, fold};
 use crate::audit::record::{Frame, Result as Audited, Why, decision as audit_decision};
 use crate::audit::{self, Anchor, Head, InForce};
 use crate::event::{Event, Kind, RawSpan};
-use crate::finding::{Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
+use crate::finding::{
+    Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, ViewName,
+};
 use crate::inspect::{At, Decision, Notes, Reason};
 use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
 use crate::pipeline::step::{Outcome, Refused, Step};

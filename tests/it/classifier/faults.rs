@@ -66,8 +66,16 @@ fn a_model_that_cannot_be_used_is_refused_in_one_clear_sentence() {
         ("three", write("tokenizer.json", b"{}"), &["tokenizer.json", "not a tokenizer"]),
         ("three", write("config.json", b"{"), &["config.json", "not a model's configuration"]),
         ("opset", Box::new(|_| {}), &["model.onnx", "not a graph that can be run", "opset"]),
-        ("shape", Box::new(|_| {}), &["`logits` has 3 dimensions", "does not classify whole texts"]),
-        ("three", config("\"1\": \"injection\"", "\"1\": \"odd\""), &["there is no class `injection`", "benign, odd"]),
+        (
+            "shape",
+            Box::new(|_| {}),
+            &["`logits` has 3 dimensions", "does not classify whole texts"],
+        ),
+        (
+            "three",
+            config("\"1\": \"injection\"", "\"1\": \"odd\""),
+            &["there is no class `injection`", "benign, odd"],
+        ),
         ("two", config("INJECTION", "ODD"), &["(SAFE, ODD)", "classifier.positive"]),
         ("two", config("\"1\":", "\"7\":"), &["`id2label` has a class `7`"]),
         (
@@ -75,8 +83,16 @@ fn a_model_that_cannot_be_used_is_refused_in_one_clear_sentence() {
             config("\"1\": \"INJECTION\"", "\"1\": \"INJECTION\", \"2\": \"OTHER\""),
             &["has 2 classes, but `id2label` names 3"],
         ),
-        ("three", config("\"window_tokens\": 32", "\"window_tokens\": 999"), &["a window of 999 tokens is longer than the 128"]),
-        ("three", config("\"window_tokens\": 32", "\"window_tokens\": 2"), &["no room beside the 2 of its own"]),
+        (
+            "three",
+            config("\"window_tokens\": 32", "\"window_tokens\": 999"),
+            &["a window of 999 tokens is longer than the 128"],
+        ),
+        (
+            "three",
+            config("\"window_tokens\": 32", "\"window_tokens\": 2"),
+            &["no room beside the 2 of its own"],
+        ),
         ("three", config("\"temperature\": 1.0", "\"temperature\": 0"), &["weir.temperature"]),
         ("three", config("\"fpr_1\": 0.5", "\"fpr_1\": 7"), &["classifier.medium", "fpr_1"]),
         ("three", config("\"fpr_1\": 0.5", "\"fpr_1\": 0.99"), &["must not fall from low to high"]),
@@ -126,12 +142,16 @@ fn memory_is_bounded_before_a_model_is_loaded() {
     });
     let small = Settings { memory_mb: 2, threads: 1, ..settings };
     let said = Classifier::open(&small).unwrap_err().to_string();
-    assert!(said.contains("would take 6 MB with 1 threads") && said.contains("memory_mb` is 2"), "{said}");
+    assert!(
+        said.contains("would take 6 MB with 1 threads") && said.contains("memory_mb` is 2"),
+        "{said}"
+    );
 }
 
 #[test]
 fn scores_that_are_no_numbers_are_a_failure_and_what_was_found_beside_them_stays() {
-    let classifier = open(&Settings { batch_tokens: 16, cache_entries: 1_000, ..settings("faulty") });
+    let classifier =
+        open(&Settings { batch_tokens: 16, cache_entries: 1_000, ..settings("faulty") });
     let bad = ask(&classifier, "nanword in the weather");
     assert_eq!((bad.seen.state, bad.seen.score), (Scoring::Failed, None));
     // Not remembered, and no harm to others.

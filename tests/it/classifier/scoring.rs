@@ -121,7 +121,9 @@ fn nothing_is_read_twice() {
 #[test]
 fn batches_of_any_size_give_the_same_scores() {
     let texts: Vec<String> = (0..60)
-        .map(|n| format!("{} {}", "the weather ".repeat(n), if n % 3 == 0 { ATTACK } else { "note" }))
+        .map(|n| {
+            format!("{} {}", "the weather ".repeat(n), if n % 3 == 0 { ATTACK } else { "note" })
+        })
         .collect();
     let all = |batch_tokens| {
         let settings = Settings { batch_tokens, cache_entries: 0, ..settings("three") };
@@ -184,7 +186,10 @@ fn a_deadline_sheds_what_it_cannot_hold_and_says_so() {
 fn a_text_of_nothing_is_scored_at_once() {
     let classifier = open(&settings("three"));
     let none = scores(&classifier, "");
-    assert_eq!((none.seen.state, none.seen.windows.total, none.seen.score), (Scoring::Scored, 0, None));
+    assert_eq!(
+        (none.seen.state, none.seen.windows.total, none.seen.score),
+        (Scoring::Scored, 0, None)
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up that they need; see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench fuzz broker broker-stop setup
+.PHONY: help demo test soak bench fuzz broker broker-stop setup onnxruntime
 
 help:
 	@echo "make demo    a minute of agent traffic with attacks, in the terminal; no broker needed"
@@ -8,6 +8,7 @@ help:
 	@echo "make bench   throughput and latency beside a bare transactional forward, on a real broker"
 	@echo "make soak    kill, stop, scale and restart for SOAK_MINUTES (default 30) on a real broker"
 	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (default 60)"
+	@echo "make onnxruntime  puts the library that the classifier needs where Weir looks for it"
 	@echo "make broker  starts a broker for tests by hand and prints its address; make broker-stop ends it"
 
 setup:
@@ -27,6 +28,9 @@ bench:
 
 fuzz:
 	@scripts/fuzz
+
+onnxruntime:
+	@scripts/onnxruntime
 
 broker:
 	@scripts/setup test

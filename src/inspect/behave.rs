@@ -118,7 +118,7 @@ pub(super) fn tell(
     let Some(reason) = reasons.iter().filter(told).find(leads).or(reasons.iter().find(told)) else {
         return;
     };
-    let mut sign = sign(incoming, reason);
+    let mut sign = sign(incoming.event, reason);
     // One episode of an agent, whatever its sessions and whatever was done.
     sign.session = None;
     sign.enforced = reasons.iter().filter(told).any(|reason| reason.mode == Mode::Enforce);

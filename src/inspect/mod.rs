@@ -9,7 +9,9 @@ mod arrival;
 mod behave;
 mod decide;
 mod govern;
+mod late;
 mod route;
+mod scores;
 
 use std::sync::Arc;
 
@@ -25,7 +27,9 @@ use crate::state::Item;
 pub use arrival::item;
 pub use decide::decide;
 pub use govern::{approve, resume};
+pub use late::second_look;
 pub use route::{murmur2, partition_of};
+pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use crate::detect::EngineKind;
 use crate::finding::{Confidence, Severity};
 
 use super::Done;
+use super::classifier::ClassifierArgs;
 use super::failure::Failure;
 use super::out::Out;
 use super::pack::{self, RuleArgs};
@@ -60,6 +61,9 @@ pub(super) struct ScanArgs {
     /// With `--input events`: writes alerts to a file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     alerts: Option<PathBuf>,
+
+    #[command(flatten)]
+    classifier: ClassifierArgs,
 
     #[command(flatten)]
     rules: RuleArgs,
@@ -139,10 +143,14 @@ pub(super) fn run(args: &ScanArgs, out: &mut Out) -> Result<Done, Failure> {
     // Offline, agents are spread as the option says, and no producer can be at fault.
     let partitions = if args.input == InputKind::Events { args.partitions } else { 0 };
     let pack = pack::build(&config, engine, partitions)?;
+    let scorer = args.classifier.open(&config)?;
+    let scorer = scorer.as_ref();
     let mut tally = Tally::default();
     match args.input {
-        InputKind::Text | InputKind::Jsonl => texts::scan(args, &pack, inputs, out, &mut tally)?,
-        InputKind::Events => events::scan(args, &pack, inputs, out, &mut tally)?,
+        InputKind::Text | InputKind::Jsonl => {
+            texts::scan(args, Judge::new(&pack, scorer), inputs, out, &mut tally)?;
+        }
+        InputKind::Events => events::scan(args, &pack, scorer, inputs, out, &mut tally)?,
     }
     out.finish()?;
     if std::io::stderr().is_terminal() {

@@ -291,7 +291,7 @@ impl<L: Log, S: Send> Lane<L, S> {
             self.warm(partition, work)?;
             return Ok(Tick::Moved);
         }
-        let jobs = self.due(now, &standing.orders)?;
+        let jobs = self.due(now, &standing.orders, &work.waiting())?;
         if !jobs.is_empty() && self.run_due(work, &standing, &jobs)? == Tick::Committed {
             return Ok(Tick::Committed);
         }
@@ -675,13 +675,16 @@ impl<L: Log, S: Send> Lane<L, S> {
     // --- timers, orders and lag of partitions without records ---
 
     /// Partitions that have something to do although no record came: orders not applied yet,
-    /// and timers due where the partition stands at its end.
+    /// something to tell, and timers due where the partition stands at its end.
     fn due(
         &mut self,
         now: Millis,
         orders: &Orders,
+        telling: &[i32],
     ) -> Result<BTreeMap<i32, Option<Millis>>, LogError> {
-        let mut jobs = BTreeMap::new();
+        let tell = |(partition, ..): &(i32, i64, &Partition)| telling.contains(partition);
+        let mut jobs: BTreeMap<i32, Option<Millis>> =
+            self.live().filter(tell).map(|(partition, ..)| (partition, None)).collect();
         if self.orders_seen != Some(orders.offset) {
             jobs.extend(self.live().map(|(partition, ..)| (partition, None)));
             self.orders_seen = Some(orders.offset);

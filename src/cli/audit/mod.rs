@@ -1,35 +1,56 @@
-//! `weir audit verify`: walks the chains, from Kafka or from files.
+//! `weir audit`: walks the chains of audit records, from Kafka or from files.
 //!
-//! With `keys.audit` only anchors that carry its signature count; without it any anchor
-//! does, and whoever could change the audit topic could have written that one too.
+//! Whatever is asked, the chains are checked on the way. With `keys.audit` only anchors that
+//! carry its signature count; without it any anchor does, and whoever could change the audit
+//! topic could have written that one too.
+
+mod chains;
+mod export;
+mod query;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 
-use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 
-use crate::audit::{Anchor, Report, Signer, verify};
-use crate::config::Config;
-use crate::redact::Key32;
+use crate::audit::Report;
 
 use super::Done;
-use super::config::{ConfigArgs, load};
+use super::config::ConfigArgs;
 use super::failure::Failure;
-use super::out::Out;
+use super::out::{Out, note};
 
 #[derive(Subcommand)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     /// Checks that no audit record was changed, removed, moved, doubled or cut off.
     ///
     /// Reads the audit and anchors topics, or files of records, one a line in topic order.
     /// What lies beyond the last anchor is reported as unanchored: chained, but nobody
     /// outside of the topic vouches for its end. Exit code 1 when anything is wrong.
-    Verify(VerifyArgs),
+    Verify(ChainArgs),
+    /// Finds records: who did what, when, why, and what was decided.
+    ///
+    /// Reads the topics, or files of records, checks the chains on the way, and prints the
+    /// records that meet every condition in the order of time. Exit code 1 when a chain is
+    /// not what was written: what is missing there cannot be found.
+    ///
+    /// Examples:
+    ///   weir audit query --agent payments-bot --since 2h
+    ///   weir audit query --user ann --action block --output csv > ann.csv
+    ///   weir audit query audit.jsonl --rule 'secrets.*' --near-misses
+    ///   weir audit query --what control --by soc-lead
+    #[command(verbatim_doc_comment)]
+    Query(Box<query::QueryArgs>),
+    /// Writes the audit topic to a file, byte by byte, one record a line.
+    ///
+    /// `verify` and `query` read such files. The chains are checked on the way; exit code 1
+    /// when a chain is not what was written. Files that are there already are left alone.
+    #[cfg(feature = "kafka")]
+    Export(export::ExportArgs),
 }
 
+/// Where the records come from.
 #[derive(Args)]
-pub(super) struct VerifyArgs {
+pub(in crate::cli) struct ChainArgs {
     /// Files of audit records instead of the topics
     #[arg(value_name = "FILE")]
     files: Vec<String>,
@@ -43,14 +64,16 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
-    let Command::Verify(args) = command;
-    let config = load(&args.config)?.config;
-    let public = config.keys.audit.as_ref().map(|key| Signer::new(&Key32(*key.bytes())).public());
-    let reports = if args.files.is_empty() {
-        from_kafka(&config, public.as_ref())?
-    } else {
-        from_files(args, public.as_ref())?
-    };
+    match command {
+        Command::Verify(args) => verify(args, out),
+        Command::Query(args) => query::run(args, out),
+        #[cfg(feature = "kafka")]
+        Command::Export(args) => export::run(args, out),
+    }
+}
+
+fn verify(args: &ChainArgs, out: &mut Out) -> Result<Done, Failure> {
+    let reports = chains::walk(args, |_, _| Ok(()))?;
     let (mut records, mut broken) = (0, 0);
     for (partition, report) in &reports {
         records += report.records;
@@ -63,6 +86,22 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
     }
     out.line(format_args!("{records} records in {} chains, all intact", reports.len()))?;
     Ok(Done::Well)
+}
+
+/// Tells on standard error of the chains that are not what was written.
+fn complain(reports: &BTreeMap<i32, Report>) -> Done {
+    let broken = reports.iter().filter(|(_, report)| !report.is_intact());
+    let mut done = Done::Well;
+    for (partition, report) in broken {
+        done = Done::Found;
+        let first = report.problems.first().map(ToString::to_string).unwrap_or_default();
+        let more = match report.problems.len() {
+            0 | 1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        note(format_args!("partition {partition} is NOT INTACT: {first}{more}"));
+    }
+    done
 }
 
 fn describe(partition: i32, report: &Report, out: &mut Out) -> Result<(), Failure> {
@@ -82,99 +121,4 @@ fn describe(partition: i32, report: &Report, out: &mut Out) -> Result<(), Failur
         out.line("  and more")?;
     }
     Ok(())
-}
-
-fn from_files(
-    args: &VerifyArgs,
-    public: Option<&[u8; 32]>,
-) -> Result<BTreeMap<i32, Report>, Failure> {
-    let mut anchors: BTreeMap<i32, Vec<Anchor>> = BTreeMap::new();
-    if let Some(file) = &args.anchors {
-        for line in lines(file)? {
-            let anchor = Anchor::read(&line).ok_or_else(|| {
-                Failure::runtime(anyhow!("`{file}` holds a line that is no anchor"))
-            })?;
-            anchors.entry(anchor.partition).or_default().push(anchor);
-        }
-    }
-    let mut chains: BTreeMap<i32, Vec<Vec<u8>>> = BTreeMap::new();
-    for file in &args.files {
-        // What cannot be read belongs to the chain in whose midst it stands.
-        let mut last = 0;
-        for line in lines(file)? {
-            last = partition_of(&line).unwrap_or(last);
-            chains.entry(last).or_default().push(line);
-        }
-    }
-    // A chain of which nothing is left but its anchors is a finding, too.
-    for partition in anchors.keys() {
-        chains.entry(*partition).or_default();
-    }
-    Ok(chains
-        .into_iter()
-        .map(|(partition, records)| {
-            let anchors = anchors.get(&partition).map_or(&[] as &[Anchor], Vec::as_slice);
-            (partition, verify(records, anchors, public))
-        })
-        .collect())
-}
-
-fn partition_of(record: &[u8]) -> Option<i32> {
-    let json: serde_json::Value = serde_json::from_slice(record).ok()?;
-    i32::try_from(json.get("at")?.get("partition")?.as_i64()?).ok()
-}
-
-fn lines(file: &str) -> Result<Vec<Vec<u8>>, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::runtime(anyhow::Error::new(error).context(format!("cannot read `{file}`")))
-    };
-    let open = std::fs::File::open(file).map_err(failed)?;
-    BufReader::new(open)
-        .split(b'\n')
-        .filter(|line| line.as_ref().map_or(true, |line| !line.is_empty()))
-        .collect::<Result<_, _>>()
-        .map_err(failed)
-}
-
-#[cfg(not(feature = "kafka"))]
-fn from_kafka(_: &Config, _: Option<&[u8; 32]>) -> Result<BTreeMap<i32, Report>, Failure> {
-    Err(Failure::usage(anyhow!("this build has no Kafka client"))
-        .hint("name files of audit records"))
-}
-
-#[cfg(feature = "kafka")]
-fn from_kafka(
-    config: &Config,
-    public: Option<&[u8; 32]>,
-) -> Result<BTreeMap<i32, Report>, Failure> {
-    use super::kafka::{self, Committed};
-
-    let reader = kafka::reader(config)?;
-    let count = |topic: &str| -> Result<i32, Failure> {
-        let count =
-            kafka::partitions(config, &reader, topic, kafka::PATIENCE)?.ok_or_else(|| {
-                Failure::runtime(anyhow!("topic `{topic}` is missing: run `weir topics create`"))
-            })?;
-        i32::try_from(count).context("too many partitions").map_err(Failure::runtime)
-    };
-    let mut anchors: BTreeMap<i32, Vec<Anchor>> = BTreeMap::new();
-    let topic = &config.topics.anchors;
-    for partition in 0..count(topic)? {
-        let mut records = Committed::new(config, &reader, topic, partition)?;
-        let read = records.by_ref().filter_map(|value| Anchor::read(&value?));
-        for anchor in read.filter(|anchor| anchor.topic == config.topics.events) {
-            anchors.entry(anchor.partition).or_default().push(anchor);
-        }
-        records.finish()?;
-    }
-    let mut reports = BTreeMap::new();
-    let topic = &config.topics.audit;
-    for partition in 0..count(topic)? {
-        let mut records = Committed::new(config, &reader, topic, partition)?;
-        let known = anchors.remove(&partition).unwrap_or_default();
-        let report = verify(records.by_ref().map(Option::unwrap_or_default), &known, public);
-        records.finish()?;
-        reports.insert(partition, report);
-    }
-    Ok(reports)
 }

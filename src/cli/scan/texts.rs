@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::detect::Scratch;
-use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use crate::event::{Carrier, Event, Kind, Millis};
 use crate::inspect::{At, Decision, Incoming, decide, item};
 use crate::pipeline::run::Pack;
 use crate::policy::Orders;
@@ -162,14 +162,7 @@ impl<'p> Judge<'p> {
         carrier: Carrier,
         then: impl FnOnce(&Decision<'_>) -> R,
     ) -> R {
-        event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-        event.fields.push(Field {
-            node: 0,
-            place: Place::Value,
-            carrier,
-            text: text.into(),
-            token: RecordSpan::default(),
-        });
+        event.push_text("text".into(), text.into(), carrier);
         let scan = self.scratch.scan(&event);
         let state = Partition::default();
         let mut staged = Staged::new(&state);

@@ -91,6 +91,7 @@ fn main() {
             severity: Severity::Medium,
             message: String::new(),
             action: None,
+            tags: Vec::new(),
         }),
         confidence: Confidence::High,
         field: None,

@@ -181,6 +181,40 @@ pub struct Source {
     pub message: String,
     /// The rule's default action, weaker than any line of policy.
     pub action: Option<Action>,
+    /// Numbers that others know it by: OWASP LLM, MITRE ATLAS, CWE.
+    pub tags: Vec<String>,
+}
+
+/// What the checks that are built in are known by: OWASP's top ten for LLM applications (2025)
+/// and MITRE ATLAS, by the dotted type of what is found. Rules of packs bring their own.
+const STANDARD_TAGS: [(&str, &[&str]); 15] = [
+    ("behavior.new_data", &["OWASP-LLM02", "OWASP-LLM06"]),
+    ("behavior.new_destination", &["OWASP-LLM06", "ATLAS-AML.T0086"]),
+    ("behavior.new_tool", &["OWASP-LLM06", "ATLAS-AML.T0053"]),
+    ("behavior.rule.new_tool", &["OWASP-LLM06", "ATLAS-AML.T0053"]),
+    ("behavior", &["OWASP-LLM10"]),
+    ("flow", &["OWASP-LLM02", "OWASP-LLM06", "ATLAS-AML.T0086"]),
+    ("limit", &["OWASP-LLM10"]),
+    ("policy.breaker_open", &["OWASP-LLM10"]),
+    ("policy.breaker_opened", &["OWASP-LLM10"]),
+    ("policy.halted", &["OWASP-LLM02"]),
+    ("policy.origin", &["OWASP-LLM01", "OWASP-LLM06", "ATLAS-AML.T0051.001", "ATLAS-AML.T0053"]),
+    ("policy.quota", &["OWASP-LLM06", "OWASP-LLM10"]),
+    ("policy", &["OWASP-LLM06", "ATLAS-AML.T0053"]),
+    ("injection.classifier", &["OWASP-LLM01", "ATLAS-AML.T0051"]),
+    ("injection.hidden_text", &["OWASP-LLM01", "ATLAS-AML.T0051.001"]),
+];
+
+/// The tags of what a built-in check finds; none where nothing there fits.
+#[must_use]
+pub fn standard_tags(kind: &str) -> Vec<String> {
+    let covers = |name: &str| {
+        kind.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    // The longest name that covers it says the most.
+    let best =
+        STANDARD_TAGS.iter().filter(|(name, _)| covers(name)).max_by_key(|(name, _)| name.len());
+    best.map_or_else(Vec::new, |(_, tags)| tags.iter().map(|&tag| tag.to_owned()).collect())
 }
 
 /// One hit.
@@ -308,6 +342,15 @@ mod tests {
         for wrong in [f64::NAN, f64::INFINITY, -0.001, 1.001] {
             assert_eq!(Score::new(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn built_in_checks_have_the_tags_of_the_longest_name() {
+        assert_eq!(standard_tags("policy.quota"), ["OWASP-LLM06", "OWASP-LLM10"]);
+        assert_eq!(standard_tags("policy.hours"), ["OWASP-LLM06", "ATLAS-AML.T0053"]);
+        assert_eq!(standard_tags("behavior.volume"), ["OWASP-LLM10"]);
+        assert_eq!(standard_tags("policies"), Vec::<String>::new());
+        assert_eq!(standard_tags("system.id_reuse"), Vec::<String>::new());
     }
 
     #[test]

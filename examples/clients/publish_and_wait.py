@@ -4,12 +4,13 @@ Needs confluent-kafka (pip install confluent-kafka). Run: python publish_and_wai
 """
 
 import json
+import os
 import time
 import uuid
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-BROKERS = "127.0.0.1:9092"
+BROKERS = os.environ.get("WEIR_BROKERS", "127.0.0.1:9092")
 AGENT = "support-bot"
 
 producer = Producer(

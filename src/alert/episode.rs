@@ -74,6 +74,8 @@ pub struct Sign<'a> {
     pub message: &'a str,
     /// Keyed fingerprint of a secret, hexadecimal.
     pub fingerprint: Option<String>,
+    /// Numbers that others know the rule by.
+    pub tags: &'a [String],
 }
 
 /// What an anomaly measured.
@@ -146,6 +148,10 @@ pub fn fold_figures(
         (alert.typical, alert.actual, alert.score) =
             (figures.typical, figures.actual, figures.score);
     }
+    if alert.rule == sign.rule && alert.score.is_none() && figures.actual > alert.actual {
+        // A count that goes on growing.
+        (alert.typical, alert.actual) = (figures.typical, figures.actual);
+    }
     alert.confidence = alert.confidence.max(sign.confidence);
     alert.enforced |= sign.enforced;
     if alert.event_ids.len() < MAX_EVENT_IDS {
@@ -180,6 +186,20 @@ pub fn close(staged: &mut Staged<'_>, key: Key, deadline: Millis) -> Option<Aler
         time: deadline,
         ..episode.alert
     })
+}
+
+/// Ends an agent's open episodes of one family that belong to no session, before their time.
+pub fn close_family(
+    staged: &mut Staged<'_>,
+    tenant: &str,
+    agent: &str,
+    family: Family,
+) -> Vec<Alert> {
+    let now = staged.now();
+    let keys =
+        Action::ALL.iter().map(|action| key_with(tenant, agent, None, (*action, family), ""));
+    let open: Vec<Key> = keys.filter(|key| staged.get(key).is_some()).collect();
+    open.into_iter().filter_map(|key| close(staged, key, now)).collect()
 }
 
 /// Ends the episode that would end first, to make room; `None` where there is none. It is
@@ -220,26 +240,40 @@ fn opened(sign: &Sign<'_>, origin: Origin, now: Millis) -> Alert {
         typical: None,
         actual: None,
         score: None,
+        tags: sign.tags.iter().take(TAGS_MAX).cloned().collect(),
     }
 }
 
 fn key(sign: &Sign<'_>) -> Key {
+    // Trouble of Weir itself must not drown in what else goes on in its partition.
+    let own = sign.agent.is_empty() && sign.signal.starts_with("system.");
+    let signal = if own { sign.signal } else { "" };
+    key_with(sign.tenant, sign.agent, sign.session, (sign.action, sign.family), signal)
+}
+
+fn key_with(
+    tenant: &str,
+    agent: &str,
+    session: Option<&str>,
+    (action, family): (Action, Family),
+    signal: &str,
+) -> Key {
     let mut hash = Sha256::new();
-    let session = sign.session.unwrap_or_default();
-    for part in [sign.tenant, sign.agent, session, sign.action.name(), sign.family.name()] {
+    let of_session = session.unwrap_or_default();
+    for part in [tenant, agent, of_session, action.name(), family.name()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.update([u8::from(sign.session.is_some())]);
-    if sign.agent.is_empty() && sign.signal.starts_with("system.") {
-        // Trouble of Weir itself must not drown in what else goes on in its partition.
-        hash.update(sign.signal);
-    }
+    hash.update([u8::from(session.is_some())]);
+    hash.update(signal);
     let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
     Key { owner: owner::EPISODE, id }
 }
 
-const VERSION: u8 = 1;
+/// Version 1 had no tags.
+const VERSION: u8 = 2;
+/// An alert carries no more tags.
+const TAGS_MAX: usize = 16;
 
 impl Episode {
     /// What changes with every sign stands in front in fixed places, so that deltas are small;
@@ -274,11 +308,14 @@ impl Episode {
             .maybe(actual.as_deref())
             .maybe(score.as_deref())
             .texts(&alert.event_ids)
+            .texts(&alert.tags)
             .done()
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut from = Unpack::new(VERSION, bytes)?;
+        let untagged = Unpack::new(1, bytes);
+        let tagged = untagged.is_none();
+        let mut from = untagged.or_else(|| Unpack::new(VERSION, bytes))?;
         let (last, told) = (from.millis()?, from.millis()?);
         let count = u64::from_be_bytes(from.fixed()?);
         let times = u32::from_be_bytes(from.fixed()?).max(1);
@@ -320,6 +357,7 @@ impl Episode {
             actual: number(from.maybe()?)?,
             score: number(from.maybe()?)?,
             event_ids: from.texts()?,
+            tags: if tagged { from.texts()? } else { Vec::new() },
         };
         Some(Self { alert, told, times })
     }
@@ -350,6 +388,7 @@ mod tests {
             confidence: Confidence::Medium,
             message: "asks to drop earlier instructions",
             fingerprint: Some("ab".into()),
+            tags: &[],
         }
     }
 
@@ -391,6 +430,27 @@ mod tests {
         assert_eq!((closed.time, closed.last), (deadline, Millis(999_000)));
         assert_eq!(closed.fingerprint.as_deref(), Some("ab"));
         assert_eq!(staged.count(owner::EPISODE), 0);
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_tags_is_read() {
+        let (partition, _) = run(1, &Folding::default());
+        let staged = Staged::new(&partition);
+        let written = staged.get(&key(&sign("s", "e"))).unwrap().to_vec();
+        let with = Episode::read(&written).unwrap();
+        assert!(with.alert.tags.is_empty());
+        // Version 1 ends where the tags begin: an empty list of one byte.
+        let mut before = written.clone();
+        before.pop();
+        before[0] = 1;
+        assert_eq!(Episode::read(&before), Some(with));
+        let tags = ["OWASP-LLM01".to_owned()];
+        let mut staged = Staged::new(&partition);
+        let tagged = Sign { tags: &tags, ..sign("other", "e") };
+        let origin = Origin { offset: 1, ordinal: 0 };
+        fold(&mut staged, &Folding::default(), &tagged, origin, &mut Vec::new());
+        let read = staged.get(&key(&tagged)).and_then(Episode::read).unwrap();
+        assert_eq!(read.alert.tags, tags);
     }
 
     #[test]

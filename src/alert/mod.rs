@@ -10,7 +10,7 @@ mod episode;
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Severity};
 
-pub use episode::{Figures, Folding, Sign, close, close_oldest, fold, fold_figures};
+pub use episode::{Figures, Folding, Sign, close, close_family, close_oldest, fold, fold_figures};
 
 /// What an alert does to its episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +110,8 @@ pub struct Alert {
     pub actual: Option<f64>,
     /// How unlikely that is, from 0 to 100.
     pub score: Option<f64>,
+    /// Numbers that others know the rule by: OWASP LLM, MITRE ATLAS, CWE.
+    pub tags: Vec<String>,
 }
 
 /// No alert names more events than this.

@@ -17,7 +17,7 @@ use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Partition, Staged, owner};
 
 pub use anchor::{ANCHOR_EVERY, Anchor, Signer};
-pub use verify::{PROBLEMS_MAX, Problem, Report, verify};
+pub use verify::{PROBLEMS_MAX, Problem, Report, Verifier, verify};
 
 /// SHA-256 of one audit record's value.
 pub type Hash = [u8; 32];

@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::audit::{Head, InForce, push_hex};
-use crate::event::{Carrier, Event, Kind, Millis, Place, Segment};
+use crate::audit::{Head, InForce, hex, push_hex};
+use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, Segment};
 use crate::finding::{Action, Classified, Finding, Scoring};
-use crate::policy::{Command, Mode, Order, Scope};
+use crate::policy::{Command, Mode, Order, Scope, Silence};
 use crate::redact::{Edit, apply};
 
 /// Bytes of tool parameters that a record keeps.
@@ -19,6 +19,13 @@ const PARAMS_BYTES_MAX: usize = 4096;
 const REASONS_MAX: usize = 64;
 /// Links of a delegation chain that a record lists; it says how many there were.
 const DELEGATION_MAX: usize = 32;
+/// Classes of data that a record lists.
+const DATA_CLASSES_MAX: usize = 32;
+/// Bytes of what a record keeps of the sender's own account.
+const STATED_BYTES_MAX: usize = 4096;
+/// Members of an event in which the sender says why something is done, who is behind it and
+/// with what rights. Nothing is decided by them.
+const STATED: [&str; 4] = ["trigger", "reasoning", "permissions", "actor"];
 /// Bytes of a JSON pointer that a reason names.
 const POINTER_BYTES_MAX: usize = 512;
 
@@ -101,7 +108,13 @@ pub fn decision<'w>(
     let keys = cut_keys(event, edits);
     write_result(&mut out, result);
     write_reasons(&mut out, Some((event, &keys)), reasons);
-    write_tool(&mut out, event, edits, &keys);
+    let said = Said { event, edits, keys: &keys, stated: stated(event) };
+    write_tool(&mut out, &said);
+    write_stated(&mut out, &said);
+    if !event.data_classes.is_empty() {
+        let classes = event.data_classes.iter().take(DATA_CLASSES_MAX);
+        out.list("data_classes", classes, |out, class| out.string(class));
+    }
     write_usage(&mut out, event);
     out.end()
 }
@@ -124,10 +137,12 @@ pub fn unreadable<'w>(
     out.end()
 }
 
-/// Writes the record of an order of the control topic.
+/// Writes the record of an order of the control topic. `chain` is the partition in whose
+/// chain it stands: the frame names a place of the control topic.
 #[must_use]
-pub fn order(frame: &Frame<'_>, order: &Order) -> Vec<u8> {
+pub fn order(frame: &Frame<'_>, chain: i32, order: &Order) -> Vec<u8> {
     let mut out = Json::begin(frame, "control");
+    out.number("chain", i64::from(chain));
     match &order.command {
         Command::Kill { on, .. } => out.text("order", if *on { "kill" } else { "resume" }),
         Command::Mode { mode, .. } => {
@@ -142,6 +157,25 @@ pub fn order(frame: &Frame<'_>, order: &Order) -> Vec<u8> {
             out.text("order", "approve");
             out.text("hold", hold);
         }
+        Command::Suppress { silence, .. } => {
+            out.text("order", "suppress");
+            let Silence { signal, tool, from, until } = silence;
+            let texts = [("signal", signal.as_deref()), ("tool", tool.as_deref())];
+            let from = from.map(|from| from.0);
+            write_terms(&mut out, &texts, &[("from", from), ("until", Some(until.0))]);
+        }
+        Command::Grant(grant) => {
+            out.text("order", "grant");
+            let params = grant.params.map_or_else(|| "*".to_owned(), |hash| hex(&hash));
+            let texts = [("tool", Some(grant.tool.as_str())), ("params", Some(params.as_str()))];
+            let numbers = [("uses", Some(i64::from(grant.uses))), ("until", Some(grant.expires.0))];
+            write_terms(&mut out, &texts, &numbers);
+        }
+        Command::Reset { .. } => out.text("order", "reset"),
+        Command::Accept { until, .. } => {
+            out.text("order", "accept");
+            write_terms(&mut out, &[], &[("until", until.map(|until| until.0))]);
+        }
     }
     let (kind, parts): (&str, Vec<&str>) = match order.command.scope() {
         Scope::All => ("all", Vec::new()),
@@ -155,6 +189,26 @@ pub fn order(frame: &Frame<'_>, order: &Order) -> Vec<u8> {
     out.text("by", &order.by);
     out.text("reason", &order.reason);
     out.end()
+}
+
+/// What an order says beside whom it is about.
+fn write_terms(out: &mut Json, texts: &[(&str, Option<&str>)], numbers: &[(&str, Option<i64>)]) {
+    let nothing = texts.iter().all(|(_, text)| text.is_none())
+        && numbers.iter().all(|(_, number)| number.is_none());
+    if nothing {
+        return;
+    }
+    out.key("terms");
+    out.open();
+    for (name, text) in texts {
+        out.maybe(name, *text);
+    }
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            out.number(name, *number);
+        }
+    }
+    out.close();
 }
 
 /// Writes the record of a change of pack or policy: from the frame's offset on, what the
@@ -233,7 +287,17 @@ fn write_reasons<'w>(
     }
 }
 
-fn write_tool(out: &mut Json, event: &Event<'_>, edits: &[Edit], keys: &CutKeys<'_>) {
+/// The strings of an event, and what is cut out of them.
+struct Said<'a, 'e> {
+    event: &'a Event<'e>,
+    edits: &'a [Edit],
+    keys: &'a CutKeys<'a>,
+    /// Indices of the strings that stand under [`STATED`].
+    stated: Vec<u32>,
+}
+
+fn write_tool(out: &mut Json, said: &Said<'_, '_>) {
+    let event = said.event;
     let Some(tool) = &event.tool else { return };
     out.key("tool");
     out.open();
@@ -247,43 +311,87 @@ fn write_tool(out: &mut Json, event: &Event<'_>, edits: &[Edit], keys: &CutKeys<
     if tool.error {
         out.bool("error", true);
     }
-    write_params(out, event, edits, keys);
+    // Everything that a call says, wherever it stands: a sender may not choose what audit keeps.
+    let params = |index: usize, field: &Field<'_>| {
+        (event.kind == Kind::ToolCall || field.carrier == Carrier::ToolCall)
+            && said.stated.binary_search(&(index as u32)).is_err()
+    };
+    let cut = said.write(out, "params", PARAMS_BYTES_MAX, params);
+    if cut {
+        out.bool("params_truncated", true);
+    }
     out.close();
 }
 
-fn write_params(out: &mut Json, event: &Event<'_>, edits: &[Edit], keys: &CutKeys<'_>) {
-    // Everything that a call says, wherever it stands: a sender may not choose what audit keeps.
-    let params = event.fields.iter().enumerate().filter(|(_, field)| {
-        (event.kind == Kind::ToolCall || field.carrier == Carrier::ToolCall)
-            && field.place != Place::Key
-    });
-    let mut room = PARAMS_BYTES_MAX;
-    let mut cut = false;
-    let mut open = false;
-    for (index, field) in params {
-        if !open {
-            out.key("params");
-            out.open();
-            open = true;
+/// The strings of an event that stand under [`STATED`], by index.
+fn stated(event: &Event<'_>) -> Vec<u32> {
+    let named = |node: &Node<'_>| match &node.segment {
+        Segment::Key(key) => node.parent.is_none() && STATED.contains(&key.as_ref()),
+        Segment::Index(_) => false,
+    };
+    if !event.nodes.iter().any(named) {
+        return Vec::new();
+    }
+    let root = |mut at: u32| loop {
+        let node = event.nodes.get(at as usize)?;
+        match node.parent {
+            Some(parent) => at = parent,
+            None => return Some(node),
         }
-        let from = edits.partition_point(|edit| (edit.field as usize) < index);
-        let to = edits.partition_point(|edit| (edit.field as usize) <= index);
-        let text = apply(&field.text, edits.get(from..to).unwrap_or_default());
-        let name = pointer(event, field.node, keys);
-        let Some(left) = room.checked_sub(name.len()) else {
-            cut = true;
-            break;
-        };
-        let shown = text.get(..text.floor_char_boundary(left)).unwrap_or_default();
-        cut |= shown.len() < text.len();
-        room = left - shown.len();
-        out.text(&name, shown);
+    };
+    let fields = event.fields.iter().enumerate();
+    let stated = fields.filter(|(_, field)| root(field.node).is_some_and(named));
+    stated.map(|(index, _)| index as u32).collect()
+}
+
+fn write_stated(out: &mut Json, said: &Said<'_, '_>) {
+    if said.stated.is_empty() {
+        return;
     }
-    if open {
-        out.close();
-    }
+    let own = |index: usize, _: &Field<'_>| said.stated.binary_search(&(index as u32)).is_ok();
+    let cut = said.write(out, "stated", STATED_BYTES_MAX, own);
     if cut {
-        out.bool("params_truncated", true);
+        out.bool("stated_truncated", true);
+    }
+}
+
+impl Said<'_, '_> {
+    /// Lists values by JSON pointer, with every edit done. Tells whether some had to be left out.
+    fn write(
+        &self,
+        out: &mut Json,
+        name: &str,
+        mut room: usize,
+        wanted: impl Fn(usize, &Field<'_>) -> bool,
+    ) -> bool {
+        let fields = self.event.fields.iter().enumerate();
+        let strings =
+            fields.filter(|(index, field)| field.place != Place::Key && wanted(*index, field));
+        let mut cut = false;
+        let mut open = false;
+        for (index, field) in strings {
+            if !open {
+                out.key(name);
+                out.open();
+                open = true;
+            }
+            let from = self.edits.partition_point(|edit| (edit.field as usize) < index);
+            let to = self.edits.partition_point(|edit| (edit.field as usize) <= index);
+            let text = apply(&field.text, self.edits.get(from..to).unwrap_or_default());
+            let name = pointer(self.event, field.node, self.keys);
+            let Some(left) = room.checked_sub(name.len()) else {
+                cut = true;
+                break;
+            };
+            let shown = text.get(..text.floor_char_boundary(left)).unwrap_or_default();
+            cut |= shown.len() < text.len();
+            room = left - shown.len();
+            out.text(&name, shown);
+        }
+        if open {
+            out.close();
+        }
+        cut
     }
 }
 

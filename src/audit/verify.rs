@@ -126,14 +126,16 @@ pub fn verify<R: AsRef<[u8]>>(
     anchors: &[Anchor],
     public: Option<&[u8; 32]>,
 ) -> Report {
-    let mut walk = Walk::new(anchors, public);
+    let mut walk = Verifier::new(anchors, public);
     for record in records {
         walk.take(record.as_ref());
     }
     walk.end()
 }
 
-struct Walk {
+/// [`verify`], record by record, for those who look at the records on the way.
+#[derive(Debug)]
+pub struct Verifier {
     report: Report,
     anchors: BTreeMap<u64, Hash>,
     /// What comes next, and the hash that it must name; `None` before the first record.
@@ -142,8 +144,10 @@ struct Walk {
     gaps: Vec<(u64, u64)>,
 }
 
-impl Walk {
-    fn new(anchors: &[Anchor], public: Option<&[u8; 32]>) -> Self {
+impl Verifier {
+    /// Begins before the first record of a partition.
+    #[must_use]
+    pub fn new(anchors: &[Anchor], public: Option<&[u8; 32]>) -> Self {
         let mut report = Report::default();
         let mut good = BTreeMap::new();
         for anchor in anchors {
@@ -156,7 +160,8 @@ impl Walk {
         Self { report, anchors: good, expected: None, gaps: Vec::new() }
     }
 
-    fn take(&mut self, record: &[u8]) {
+    /// Checks the next record against those before it.
+    pub fn take(&mut self, record: &[u8]) {
         let index = self.report.records;
         self.report.records += 1;
         let Some((seq, prev)) = link(record) else {
@@ -214,7 +219,9 @@ impl Walk {
         self.problem(Problem::Swapped { seq });
     }
 
-    fn end(mut self) -> Report {
+    /// The end of the partition: what was found.
+    #[must_use]
+    pub fn end(mut self) -> Report {
         let gaps = self.gaps.into_iter().map(|(from, to)| Problem::Gap { from, to });
         self.report.problems.extend(gaps);
         if let Some((&anchored, _)) = self.anchors.last_key_value()

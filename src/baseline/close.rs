@@ -22,15 +22,25 @@ const MONTH_HOURS: u32 = 720;
 /// Days of silence after which nothing more fades.
 const FADED_DAYS: u32 = 60;
 
+/// How far an agent's time goes on.
+#[derive(Clone, Copy)]
+pub(super) struct Until {
+    /// To the event that came.
+    pub(super) ts: i64,
+    /// Whether what the agent does now is usual by an operator's word.
+    pub(super) accepted: bool,
+}
+
 /// Moves the agent's time on: closes what the watermark passes, and turns the rings.
 pub(super) fn advance(
     settings: &Settings,
     season: &Season<'_>,
     class: &mut Class,
     profile: &mut Profile,
-    ts: i64,
+    until: Until,
     said: &mut Judgement,
 ) {
+    let Until { ts, accepted } = until;
     let watermark = ts - LATENESS_MS;
     while let Some(over) = profile.sessions.over((watermark.max(0) / MINUTE) as u32) {
         session(class, profile, &over);
@@ -48,7 +58,8 @@ pub(super) fn advance(
         // What lies behind the last event is silence, not what stood there a turn ago.
         turn(profile, &mut turned, i64::from(hour) * 60 + 59);
         if hour >= hour_of(profile.first) {
-            close(settings, season, class, profile, hour, said);
+            let over = Over { hour, accepted };
+            close(settings, season, class, profile, over, said);
         }
         rules::forget(profile, hour);
         profile.next_hour = hour + 1;
@@ -109,15 +120,23 @@ fn learn_log(class: &mut Class, profile: &mut Profile, log: usize, value: f64) {
     profile.logs[log].learn(value);
 }
 
+/// An hour that closes.
+#[derive(Clone, Copy)]
+struct Over {
+    hour: u32,
+    accepted: bool,
+}
+
 /// Judges an hour whole and learns it.
 fn close(
     settings: &Settings,
     season: &Season<'_>,
     class: &mut Class,
     profile: &mut Profile,
-    hour: u32,
+    over: Over,
     said: &mut Judgement,
 ) {
+    let Over { hour, accepted } = over;
     let open = profile.hour(hour);
     let start = i64::from(hour) * 60;
     let calls = profile.calls.sum(start + 59, 60);
@@ -138,14 +157,30 @@ fn close(
     if profile.age_hours(hour) > 24.0 {
         profile.news += open.fresh.iter().filter(|&&what| what != 0).count() as f32;
     }
-    let frozen = beyond != 0 && profile.frozen < FROZEN_HOURS;
+    let frozen = beyond != 0 && !accepted && profile.frozen < FROZEN_HOURS;
     profile.frozen = if frozen { profile.frozen + 1 } else { 0 };
+    if accepted && beyond != 0 {
+        raise(profile, calls as f64, expected.mean);
+    }
     if !frozen {
         learn(season, class, profile, &open, calls, expected);
     }
     if hour % 24 == 23 {
         day(settings, class, profile, hour, said);
         fade(profile, hour / 24);
+    }
+}
+
+/// Moves the level of all hours half of the way, in the logarithm, to an unusual hour that an
+/// operator calls usual. Learning alone would take weeks, hour of the week by hour of the week.
+fn raise(profile: &mut Profile, calls: f64, mean: f64) {
+    let factor = ((calls + 1.0) / (mean + 1.0)).sqrt().clamp(1.0, 10.0);
+    profile.rate *= factor as f32;
+    for cell in &mut profile.cells {
+        cell.mean = fine(from_fine(cell.mean) * factor);
+    }
+    for hour in &mut profile.week {
+        *hour = coarse(from_coarse(*hour) * factor);
     }
 }
 

@@ -22,6 +22,7 @@ mod season;
 mod seen;
 mod sessions;
 mod tails;
+mod view;
 mod wire;
 
 use crate::event::Millis;
@@ -39,6 +40,7 @@ pub use rules::{Rule, RuleHit};
 pub use season::{BadZone, Zone};
 pub use seen::REMEMBERED_S;
 pub use sessions::SESSIONS;
+pub use view::{Fact, Known};
 
 /// Which judgement is sent as alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +125,9 @@ pub struct Observation {
     pub deployment: u32,
     /// Whether anything may be learned from it: not from what was blocked, nor from canaries.
     pub learn: bool,
+    /// Whether an operator has said that what the agent does now is usual: hours beyond the
+    /// budget are learned too, and raise the level of all others.
+    pub accepted: bool,
 }
 
 /// A name as a number that is never 0: FNV-1a folded to 30 bits. Two names may share one; the price
@@ -231,7 +236,8 @@ pub fn observe(
     let season = Season::new(&settings.zone);
     let before = profile.watermark();
     if ts > profile.newest {
-        close::advance(settings, &season, class, profile, ts, &mut said);
+        let accepted = seen.accepted;
+        close::advance(settings, &season, class, profile, close::Until { ts, accepted }, &mut said);
     }
     profile.first = profile.first.min(ts);
     let (minute, hour) = (ts / MINUTE, hour_of(ts));

@@ -410,9 +410,68 @@ proptest! {
             let seen = Observation {
                 ts: Millis(ts), now: Millis(now), call: word % 2 == 0, tool: word, session: word, tokens: big,
                 bytes: big, cost: big, latency_ms: Some(big), error: Some(word % 3 == 0), data: [word; NAMES],
-                destinations: [word; NAMES], deployment: word, learn: word % 5 != 0,
+                destinations: [word; NAMES], deployment: word, learn: word % 5 != 0, accepted: word % 7 == 0,
             };
             agent.see(seen);
+            if word % 11 == 0 {
+                agent.profile.accept();
+            }
+        }
+        for fact in agent.profile.facts() {
+            prop_assert!(!matches!(fact.known, Known::Number(n) if !n.is_finite()), "{fact:?}");
         }
     }
+}
+
+/// Ten calls an hour for weeks, and then eighty, which is its new work.
+#[test]
+fn what_an_operator_accepts_is_usual_when_the_acceptance_ends() {
+    let told = |accept: bool| {
+        let mut agent = Agent::new();
+        agent.steady(35);
+        let begins = START + 35 * DAY;
+        let mut told = Vec::new();
+        for hour in 0..72 {
+            if accept && hour == 2 {
+                agent.profile.accept();
+            }
+            for n in 0..80 {
+                let accepted = accept && (2..26).contains(&hour);
+                let ts = begins + hour * HOUR + n * 40_000;
+                let said = agent.see(Observation { accepted, ..call(ts) });
+                if said.anomalies[Feature::Frequency as usize].is_some() && !accepted {
+                    told.push(hour);
+                }
+            }
+        }
+        told
+    };
+    let without = told(false);
+    assert!(
+        without.iter().any(|hour| *hour >= 26),
+        "alone, it is told again and again: {without:?}"
+    );
+    let with = told(true);
+    assert!(with.iter().any(|hour| *hour < 2), "{with:?}");
+    assert!(with.iter().all(|hour| *hour < 2), "{with:?}");
+}
+
+#[test]
+fn a_profile_says_what_it_knows_under_fixed_names() {
+    let mut agent = Agent::new();
+    agent.steady(10);
+    agent.see(Observation { data: [name("hr"), 0, 0, 0], ..call(START + 10 * DAY) });
+    let facts = agent.profile.facts();
+    let find = |about: &str| facts.iter().find(|fact| fact.about == about).map(|fact| &fact.known);
+    assert_eq!(find("first_event"), Some(&Known::Time(Millis(START))));
+    assert_eq!(find("calls.active_hours.mean"), Some(&Known::Number(10.0)));
+    assert_eq!(find("learning_hours_left"), Some(&Known::Count(0)));
+    let things: Vec<_> =
+        facts.iter().filter_map(|fact| Some((fact.about.as_str(), fact.thing?))).collect();
+    assert_eq!(things, [("tools", name("search")), ("data", name("hr"))]);
+    let mut again = Agent::new();
+    again.steady(10);
+    let names = |facts: &[Fact]| facts.iter().map(|fact| fact.about.clone()).collect::<Vec<_>>();
+    let rest: Vec<_> = names(&facts).into_iter().filter(|about| about != "data").collect();
+    assert_eq!(rest, names(&again.profile.facts()), "the same names in the same order");
 }

@@ -13,17 +13,22 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
+use crate::audit::hex;
 use crate::clock;
 use crate::config::Config;
+use crate::inspect::call_hash;
 use crate::policy::{Mode, Orders, Scope};
 use crate::redact::Key32;
 use crate::wire::control::{Body, ControlRecord, Reader, write};
+use crate::wire::event::{self, FieldMap, ReadLimits};
+use crate::wire::time::rfc3339;
 
 use super::Done;
 use super::config::{ConfigArgs, load};
 use super::failure::Failure;
 use super::kafka;
 use super::out::Out;
+use super::when::span;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -64,6 +69,16 @@ pub(super) enum Command {
         #[command(flatten)]
         given: GivenArgs,
     },
+    /// Approves calls of one tool before anybody asks.
+    ///
+    /// Where policy asks for an approval of such a call, the next ones pass. `--uses 0` takes
+    /// the grant back. What policy denies stays denied.
+    ///
+    /// Examples:
+    ///   weir control grant --agent payments-bot --tool bank.transfer --params '{"to":"DE…","amount":250}' --for 1h --reason INC-1
+    ///   weir control grant --agent etl-7 --tool crm.export --any-params --uses 20 --for 8h --reason CHG-12
+    #[command(verbatim_doc_comment)]
+    Grant(GrantArgs),
     /// Prints the orders that stand.
     Status {
         #[command(flatten)]
@@ -91,11 +106,74 @@ pub(super) struct OrderArgs {
     given: GivenArgs,
 }
 
+#[derive(Args)]
+pub(super) struct GrantArgs {
+    /// Agent
+    #[arg(long, value_name = "ID")]
+    agent: String,
+
+    /// Tenant of the agent
+    #[arg(long, value_name = "TENANT", default_value = "")]
+    tenant: String,
+
+    /// Tool
+    #[arg(long, value_name = "NAME")]
+    tool: String,
+
+    /// Exactly these parameters, as JSON
+    #[arg(long, value_name = "JSON", required_unless_present = "any_params")]
+    params: Option<String>,
+
+    /// Whatever the parameters
+    #[arg(long, conflicts_with = "params")]
+    any_params: bool,
+
+    /// How many calls
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    uses: u32,
+
+    /// For how long
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = span)]
+    span: i64,
+
+    #[command(flatten)]
+    given: GivenArgs,
+}
+
+impl GrantArgs {
+    fn body(&self) -> Result<Body, Failure> {
+        let params = match &self.params {
+            None => "*".to_owned(),
+            Some(text) => hash_of(&self.tool, text)?,
+        };
+        Ok(Body::Grant {
+            scope: Scope::Agent(self.tenant.clone(), self.agent.clone()),
+            tool: self.tool.clone(),
+            params,
+            uses: self.uses,
+            expires: clock::now().plus(self.span),
+        })
+    }
+}
+
+/// The hash of parameters, as a call with them would have it.
+fn hash_of(tool: &str, params: &str) -> Result<String, Failure> {
+    let params: serde_json::Value =
+        serde_json::from_str(params).context("--params is not JSON").map_err(Failure::usage)?;
+    let call = serde_json::json!({"v": 1, "id": "grant", "ts": 0, "kind": "tool_call",
+        "agent": {"id": "grant"}, "tool": {"name": tool, "params": params}});
+    let call = call.to_string();
+    let event = event::read(call.as_bytes(), &FieldMap::default(), &ReadLimits::default())
+        .map_err(|unreadable| Failure::usage(anyhow!("{}", unreadable.message)))?;
+    let hash = call_hash(&event).unwrap_or_default();
+    Ok(hex(&hash))
+}
+
 /// By whom an order is given, and why.
 #[derive(Args)]
 pub(super) struct GivenArgs {
     /// Why; kept in the audit
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
 
     /// Who gives the order; kept in the audit [default: the user's name]
@@ -123,6 +201,11 @@ struct ScopeArgs {
     /// One session of the agent
     #[arg(long, value_name = "ID", requires = "agent")]
     session: Option<String>,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let some = text.chars().any(|c| !c.is_whitespace());
+    if some { Ok(text.to_owned()) } else { Err("must say why".to_owned()) }
 }
 
 impl OrderArgs {
@@ -168,7 +251,13 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
             (&order.given, Body::Mode { scope: order.scope()?, mode })
         }
         Command::Pack { hash, order } => (&order.given, pack_order(hash, order)?),
+        Command::Grant(args) => (&args.given, args.body()?),
     };
+    give(body, args, out)
+}
+
+/// Gives one order, and says where it stands.
+pub(super) fn give(body: Body, args: &GivenArgs, out: &mut Out) -> Result<Done, Failure> {
     let config = load(&args.config)?.config;
     let key = control_key(&config);
     let mut reader = Reader::new(key.clone());
@@ -313,7 +402,21 @@ fn status(config: &Config, out: &mut Out) -> Result<Done, Failure> {
     for (scope, hash) in &orders.packs {
         out.line(format_args!("pack    {} for {}", hash, describe(scope)))?;
     }
-    if orders.kills.is_empty() && orders.modes.is_empty() && orders.packs.is_empty() {
+    let now = clock::now();
+    let silences = orders.silences.iter().filter(|(_, (_, until))| *until > now);
+    let mut quiet = 0;
+    for ((scope, signal, tool), (from, until)) in silences {
+        quiet += 1;
+        let signal = signal.as_deref().unwrap_or("all signals");
+        let tool = tool.as_deref().map_or(String::new(), |tool| format!(" of tool {tool}"));
+        let from = from.map_or(String::new(), |from| format!(" from {}", rfc3339(from)));
+        let until = rfc3339(*until);
+        out.line(format_args!(
+            "quiet   {signal}{tool} for {}{from} until {until}",
+            describe(scope)
+        ))?;
+    }
+    if orders.kills.is_empty() && orders.modes.is_empty() && orders.packs.is_empty() && quiet == 0 {
         out.line("no order stands")?;
     }
     for line in refused {

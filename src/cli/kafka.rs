@@ -165,7 +165,7 @@ impl Iterator for Committed<'_> {
     }
 }
 
-fn is_fatal(error: &KafkaError) -> bool {
+pub(super) fn is_fatal(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(

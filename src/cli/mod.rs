@@ -4,6 +4,7 @@
 //! can stand in a pipe. Exit codes: 0 done, 1 something at or above `--fail-on` (or a
 //! check that found something), 2 usage or configuration, 3 input or runtime.
 
+mod agent;
 mod audit;
 mod bench;
 mod canary;
@@ -21,6 +22,7 @@ mod kafka;
 mod observe;
 mod out;
 mod pack;
+mod paint;
 mod patterns;
 mod policy;
 #[cfg(feature = "kafka")]
@@ -29,8 +31,11 @@ mod reload;
 mod run;
 mod scan;
 mod simulate;
+mod statefile;
+mod tail;
 #[cfg(feature = "kafka")]
 mod topics;
+mod when;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -117,9 +122,25 @@ enum Command {
     ///   weir simulate --agents 300 --days 42 --seed 9 --evaluate
     #[command(verbatim_doc_comment)]
     Simulate(simulate::SimulateArgs),
-    /// Checks the tamper-evident chain of audit records.
+    /// Alerts as they come, for people.
+    ///
+    /// Follows the alerts topic, or the verdicts with `--verdicts`; with a FILE it shows what
+    /// the file holds. Colours and columns are for a terminal; `--output jsonl` gives the
+    /// records as they are.
+    ///
+    /// Examples:
+    ///   weir tail --severity high
+    ///   weir tail --since 1h --agent payments-bot --state open
+    ///   weir tail --verdicts --action block --output jsonl
+    ///   weir scan events.jsonl --input events --alerts a.jsonl; weir tail a.jsonl
+    #[command(verbatim_doc_comment)]
+    Tail(Box<tail::TailArgs>),
+    /// Checks, searches and exports the tamper-evident audit.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// What is known of an agent's behaviour, and what an operator says about it.
+    #[command(subcommand)]
+    Agent(Box<agent::Command>),
     /// What is in force, and where each value came from.
     #[command(subcommand)]
     Config(config::Command),
@@ -162,7 +183,9 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Policy(command) => policy::run(&command, &mut out),
         Command::Canary(command) => canary::run(&command, &mut out),
         Command::Simulate(args) => simulate::run(&args, &mut out),
+        Command::Tail(args) => tail::run(&args, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
+        Command::Agent(command) => agent::run(&command, &mut out),
         Command::Config(command) => config::run(&command, &mut out),
         #[cfg(feature = "kafka")]
         Command::Topics(command) => topics::run(&command, &mut out),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::finding::{Action, Confidence, Family, Finding, Severity, Source, ViewName};
+use crate::finding::{
+    Action, Confidence, Family, Finding, Severity, Source, ViewName, standard_tags,
+};
 
 /// What a scan may cost; each limit that is reached makes a `limit.*` finding and a truncated coverage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ impl Default for Sources {
                 severity: Severity::High,
                 message: message.to_owned(),
                 action: Some(Action::Block),
+                tags: standard_tags("limit"),
             })
         };
         let hidden = |name: &str, message: &str| {
@@ -65,6 +68,7 @@ impl Default for Sources {
                 severity: Severity::High,
                 message: message.to_owned(),
                 action: None,
+                tags: standard_tags("injection.hidden_text"),
             })
         };
         Self {

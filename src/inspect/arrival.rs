@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::{Event, Millis, RawSpan};
-use crate::finding::{Confidence, Family, Finding, Severity, Source, ViewName};
+use crate::finding::{Confidence, Family, Finding, Severity, Source, ViewName, standard_tags};
 use crate::inspect::route::partition_of;
 use crate::inspect::{Incoming, Limits, Notes};
 use crate::state::codec::{Pack, Unpack};
@@ -116,6 +116,7 @@ fn source(rule: &str, family: Family, severity: Severity, message: &str) -> Arc<
         severity,
         message: message.to_owned(),
         action: None,
+        tags: standard_tags(rule),
     })
 }
 

@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::alert::{Alert, Figures, Folding, fold_figures};
+use crate::alert::{Alert, Figures, Folding, close_family, fold_figures};
 use crate::baseline::{
     self, Class, Judgement, Level, Mode as Judged, NAMES, Observation, Profile, RuleHit,
 };
 use crate::event::{Carrier, Event, Kind, Millis, Place};
-use crate::finding::{Action, Confidence, Family, Severity, Source};
+use crate::finding::{Action, Confidence, Family, Severity, Source, standard_tags};
 use crate::inspect::arrival::finding;
 use crate::inspect::decide::{origin, sign};
 use crate::inspect::{Incoming, Reason, Setup};
-use crate::policy::Mode;
+use crate::policy::{Mode, Orders, Scope};
 use crate::state::{Key, Object, Staged, owner};
 
 /// A profile is forgotten when its agent was silent for so many days.
@@ -28,8 +28,17 @@ const CLASSES: usize = 1000;
 /// Behaviour that comes back within this is the same trouble.
 const IDLE_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
+/// Version of the entry of an accepted agent, which holds nothing but its deadline.
+const ACCEPTED_VERSION: u8 = 1;
 /// Strings of an event that are looked through for destinations.
 const FIELDS_MAX: usize = 64;
+
+/// What the baseline says of an event.
+pub(super) struct Said {
+    judgement: Judgement,
+    /// An operator has called what the agent does now usual: it is on record and not told.
+    accepted: bool,
+}
 
 /// Judges an event against its agent's past, and remembers it. `learn` is false for what
 /// must not become usual.
@@ -38,7 +47,7 @@ pub(super) fn judge(
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, '_>,
     learn: bool,
-) -> Option<Judgement> {
+) -> Option<Said> {
     let settings = &setup.behavior;
     let event = incoming.event;
     // A part of an answer is not an event of its own.
@@ -46,9 +55,10 @@ pub(super) fn judge(
         return None;
     }
     let now = incoming.at.now;
-    let seen = observation(event, now, learn);
+    let profile_key = profile_key(&event.tenant, &event.agent);
+    let accepted = is_accepted(staged, &profile_key);
+    let seen = Observation { accepted, ..observation(event, now, learn) };
     let class_key = class_key(staged, event);
-    let profile_key = Key { owner: owner::PROFILE, id: id(&[&event.tenant, &event.agent]) };
     let mut class = staged.take(&class_key, Class::read).unwrap_or_default();
     let known = staged.take(&profile_key, Profile::read);
     if known.is_none() {
@@ -56,12 +66,72 @@ pub(super) fn judge(
     }
     let mut profile =
         known.unwrap_or_else(|| Box::new(Profile::new(Millis(event.ts.0.min(now.0)))));
-    let said = baseline::observe(settings, &mut class, &mut profile, &seen);
+    let judgement = baseline::observe(settings, &mut class, &mut profile, &seen);
     // A deadline by the day, so that it does not change with every event.
     let forgotten = Some(Millis((now.0.div_euclid(DAY_MS) + FORGOTTEN_DAYS) * DAY_MS));
     staged.keep(profile_key, profile, forgotten);
     staged.keep(class_key, class, forgotten);
-    Some(said)
+    Some(Said { judgement, accepted })
+}
+
+/// Where an agent's profile is kept.
+#[must_use]
+pub fn profile_key(tenant: &str, agent: &str) -> Key {
+    Key { owner: owner::PROFILE, id: id(&[tenant, agent]) }
+}
+
+fn accepted_key(profile: &Key) -> Key {
+    Key { owner: owner::ACCEPTED, id: profile.id.clone() }
+}
+
+fn is_accepted(staged: &Staged<'_>, profile: &Key) -> bool {
+    // Mostly nobody is.
+    staged.count(owner::ACCEPTED) > 0
+        && staged
+            .entry(&accepted_key(profile))
+            .and_then(|entry| entry.deadline)
+            .is_some_and(|until| staged.now() < until)
+}
+
+/// Forgets what was learned about one agent, or about all and their classes, as an operator's
+/// order asks. What was going on is closed. Nothing for other scopes: a profile does not say
+/// whose it is.
+pub fn reset(staged: &mut Staged<'_>, scope: &Scope) -> Vec<Alert> {
+    match scope {
+        Scope::Agent(tenant, agent) => {
+            let key = profile_key(tenant, agent);
+            staged.remove(accepted_key(&key));
+            staged.remove(key);
+            close_family(staged, tenant, agent, Family::Behavior)
+        }
+        Scope::All => {
+            for owner in [owner::PROFILE, owner::CLASS, owner::ACCEPTED] {
+                while let Some((_, key)) = staged.first(owner) {
+                    staged.remove(key);
+                }
+            }
+            Vec::new()
+        }
+        Scope::Tenant(_) | Scope::Type(_) | Scope::Session(..) => Vec::new(),
+    }
+}
+
+/// Takes what one agent does now as usual. Until then all of it is learned, and none of it
+/// is told.
+pub fn accept(staged: &mut Staged<'_>, scope: &Scope, until: Option<Millis>) -> Vec<Alert> {
+    let Scope::Agent(tenant, agent) = scope else { return Vec::new() };
+    let key = profile_key(tenant, agent);
+    if let Some(deadline) = staged.entry(&key).map(|entry| entry.deadline)
+        && let Some(mut profile) = staged.take(&key, Profile::read)
+    {
+        profile.accept();
+        staged.keep(key.clone(), profile, deadline);
+    }
+    match until.filter(|until| *until > staged.now()) {
+        Some(until) => staged.put(accepted_key(&key), vec![ACCEPTED_VERSION], Some(until)),
+        None => staged.remove(accepted_key(&key)),
+    }
+    close_family(staged, tenant, agent, Family::Behavior)
 }
 
 /// What the judgement says, as reasons: hits of the fixed rules are on record and do nothing
@@ -69,17 +139,18 @@ pub(super) fn judge(
 pub(super) fn reasons(
     setup: &Setup,
     event: &Event<'_>,
-    said: &Judgement,
+    said: &Said,
     ordered: Option<Mode>,
     reasons: &mut Vec<Reason>,
 ) {
+    let Said { judgement: said, accepted } = said;
     let literal = setup.behavior.mode == Judged::Literal;
     let mut add = |source: Source, confidence: Confidence, told: bool| {
         let found = finding(&Arc::new(source), confidence);
         let ruling = setup.policy.ruling(event, &found);
         reasons.push(Reason {
             finding: found,
-            action: if told { ruling.action } else { Action::Allow },
+            action: if told && !accepted { ruling.action } else { Action::Allow },
             mode: ordered.unwrap_or(ruling.mode),
         });
     };
@@ -101,16 +172,19 @@ pub(super) fn reasons(
 
 /// Folds what is to be told into the agent's one episode of behaviour.
 pub(super) fn tell(
-    setup: &Setup,
+    (setup, orders): (&Setup, &Orders),
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, '_>,
-    said: &Judgement,
+    said: &Said,
     reasons: &[Reason],
     alerts: &mut Vec<Alert>,
 ) {
-    let figures = figures(setup, said);
+    let figures = figures(setup, &said.judgement);
+    let now = staged.now();
     let told = |reason: &&Reason| {
-        reason.finding.source.family == Family::Behavior && reason.action > Action::Allow
+        reason.finding.source.family == Family::Behavior
+            && reason.action > Action::Allow
+            && !orders.silenced(incoming.event, &reason.finding.source.kind, now)
     };
     let leads = |reason: &&Reason| {
         figures.as_ref().is_some_and(|(signal, _)| reason.finding.source.kind == *signal)
@@ -163,6 +237,7 @@ fn source(rule: &str, severity: Severity, message: String) -> Source {
         severity,
         message,
         action: None,
+        tags: standard_tags(rule),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The second half of inspection: findings and standing orders into a decision.
 
-use crate::alert::{Alert, Cause, Origin, Sign, fold};
+use crate::alert::{Alert, Cause, Figures, Origin, Sign, fold, fold_figures};
 use crate::audit::hex;
 use crate::event::{Event, RawSpan};
 use crate::finding::{Action, Confidence, Family, Severity};
@@ -81,9 +81,14 @@ pub fn decide<'s>(
     let audit_edits = audit_edits(event, &reasons);
     let mut alerts = Vec::new();
     if !repeat {
-        tell(setup, staged, incoming, &reasons, &mut alerts);
+        let figures = |at: usize| {
+            let breach = governed.breaches.get(at.checked_sub(judged)?)?;
+            let (allowed, came) = breach.figures?;
+            Some(Figures { typical: Some(allowed), actual: Some(came), score: None })
+        };
+        tell((setup, orders), staged, incoming, &reasons, figures, &mut alerts);
         if let Some(said) = &behavior {
-            behave::tell(setup, staged, incoming, said, &reasons, &mut alerts);
+            behave::tell((setup, orders), staged, incoming, said, &reasons, &mut alerts);
         }
         if notes.misrouted {
             tell_misrouted(setup, staged, incoming, &mut alerts);
@@ -228,16 +233,19 @@ fn text_of<'e>(event: &'e Event<'_>) -> impl Fn(u32) -> Option<&'e str> {
 
 /// Folds what is to be told into episodes, one for each action and family.
 fn tell(
-    setup: &Setup,
+    (setup, orders): (&Setup, &Orders),
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, '_>,
     reasons: &[Reason],
+    figures: impl Fn(usize) -> Option<Figures>,
     alerts: &mut Vec<Alert>,
 ) {
+    let now = staged.now();
     let told = |reason: &&Reason| match reason.action {
         // Behaviour folds by agent and not by session.
         _ if reason.finding.source.family == Family::Behavior => false,
         Action::Allow => false,
+        _ if orders.silenced(incoming.event, &reason.finding.source.kind, now) => false,
         Action::Redact => reason.finding.source.severity >= TOLD_WHEN_REDACTED,
         _ => true,
     };
@@ -256,7 +264,11 @@ fn tell(
             sign.enforced |= reason.mode == Mode::Enforce;
         }
         sign.fingerprint = same().find_map(|reason| fingerprint(setup, incoming.event, reason));
-        fold(staged, &setup.limits.folding, &sign, origin(incoming, alerts), alerts);
+        // What was measured is told of the rule that the alert names.
+        let measured = reasons.iter().position(|reason| std::ptr::eq(reason, first));
+        let figures = measured.and_then(&figures).unwrap_or_default();
+        let origin = origin(incoming, alerts);
+        fold_figures(staged, &setup.limits.folding, &sign, figures, origin, alerts);
     }
 }
 
@@ -302,6 +314,7 @@ pub(super) fn sign<'a>(event: &'a Event<'_>, reason: &'a Reason) -> Sign<'a> {
         confidence: reason.finding.confidence,
         message: &source.message,
         fingerprint: None,
+        tags: &source.tags,
     }
 }
 

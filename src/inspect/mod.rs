@@ -25,8 +25,9 @@ use crate::redact::{Edit, Key32};
 use crate::state::Item;
 
 pub use arrival::item;
+pub use behave::{accept, profile_key, reset};
 pub use decide::decide;
-pub use govern::{approve, resume};
+pub use govern::{approve, call_hash, grant, resume};
 pub use late::second_look;
 pub use route::{murmur2, partition_of};
 pub use scores::{Hot, INJECTION, Scores, Thresholds, join};

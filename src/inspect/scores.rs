@@ -11,6 +11,7 @@ use crate::detect::Scan;
 use crate::event::RawSpan;
 use crate::finding::{
     Classified, Confidence, Family, Finding, Score, Scoring, Severity, Source, ViewName,
+    standard_tags,
 };
 use crate::policy::{OnFailure, Policy};
 
@@ -107,6 +108,7 @@ pub static INJECTION: LazyLock<Arc<Source>> = LazyLock::new(|| {
         severity: Severity::High,
         message: "the classifier reads this passage as instructions to the model".to_owned(),
         action: None,
+        tags: standard_tags("injection.classifier"),
     })
 });
 
@@ -126,6 +128,7 @@ fn missing(rule: &str, message: &str) -> Arc<Source> {
         severity: Severity::Medium,
         message: message.to_owned(),
         action: None,
+        tags: standard_tags(rule),
     })
 }
 

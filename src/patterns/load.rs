@@ -183,6 +183,7 @@ impl Reader<'_> {
                 severity: severity?,
                 message: text.message.clone().unwrap_or_else(|| name.clone()),
                 action,
+                tags: text.tags.clone(),
             }),
             name,
             path: self.path.to_owned(),

@@ -14,7 +14,8 @@ use crate::detect::{Scan, Scratch};
 use crate::event::{Event, Millis};
 use crate::finding::Action;
 use crate::inspect::{
-    At, Incoming, Notes, Setup, approve, decide, item, partition_of, resume, second_look,
+    At, Incoming, Notes, Setup, accept, approve, decide, grant, item, partition_of, reset, resume,
+    second_look,
 };
 use crate::pipeline::asking::{Asked, Asking, Second};
 use crate::pipeline::log::{InRecord, OutRecord};
@@ -276,15 +277,39 @@ impl Step {
         }
         staged.set_control(order.offset + 1);
         let home = order.command.scope().agent();
+        let is_home = home.map_or(0, |agent| partition_of(agent, self.partitions)) == partition;
+        let mut closed = Vec::new();
         let known = match &order.command {
             Command::Approve { hold } => approve(staged, hold, &self.setup.limits),
             Command::Kill { scope, on: false } => {
                 resume(staged, scope, &self.setup.limits);
                 false
             }
-            Command::Kill { on: true, .. } | Command::Mode { .. } | Command::Pack { .. } => false,
+            Command::Grant(given) => {
+                if is_home {
+                    grant(staged, given, &self.setup.limits);
+                }
+                false
+            }
+            Command::Reset { scope } => {
+                closed = reset(staged, scope);
+                false
+            }
+            Command::Accept { scope, until } => {
+                if is_home {
+                    closed = accept(staged, scope, *until);
+                }
+                false
+            }
+            Command::Kill { on: true, .. }
+            | Command::Mode { .. }
+            | Command::Pack { .. }
+            | Command::Suppress { .. } => false,
         };
-        if known || home.map_or(0, |agent| partition_of(agent, self.partitions)) == partition {
+        for alert in &closed {
+            out.push(outputs::alert(self, partition, alert, Vec::new()));
+        }
+        if known || is_home {
             outputs::order(self, staged, partition, order, out);
         }
     }

@@ -50,6 +50,8 @@ struct File {
     #[serde(default)]
     breakers: Vec<Spanned<govern::BreakerText>>,
     canaries: Option<govern::CanariesText>,
+    agents: Option<ByName<govern::Agents>>,
+    registry: Option<Spanned<Vec<govern::MemberText>>>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -158,13 +160,16 @@ fn with_suggestion(problem: String) -> String {
 }
 
 fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
-    let governed = govern::build(file.tools, file.flows, file.breakers, file.canaries);
-    let governance = governed.map_err(|wrong| PolicyError {
+    let placed = |wrong: govern::Wrong| PolicyError {
         path: path.to_owned(),
         line: wrong.line,
         key: wrong.key,
         problem: wrong.problem,
-    })?;
+    };
+    let registry = govern::registry(value(file.agents), file.registry).map_err(placed)?;
+    let governed = govern::build(file.tools, file.flows, file.breakers, file.canaries);
+    let mut governance = governed.map_err(placed)?;
+    governance.registry = registry;
     let overrides = file.overrides.into_iter();
     let mut lines: Vec<Line> =
         overrides.map(|line| line.value.line(line.referenced.line())).collect();

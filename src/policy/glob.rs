@@ -2,10 +2,12 @@
 
 /// A name in which each `*` stands for any run of characters, also for none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Glob(String);
+pub struct Glob(String);
 
 impl Glob {
-    pub(super) fn new(text: &str) -> Self {
+    /// A pattern; every text is one.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
@@ -17,7 +19,8 @@ impl Glob {
 
     /// Whether the whole name matches. Takes time in proportion to both lengths at worst: a
     /// star that cannot be satisfied is never gone back to once a later one was.
-    pub(super) fn matches(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
         let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
         let (mut p, mut n) = (0, 0);
         let mut star: Option<(usize, usize)> = None;

@@ -13,6 +13,7 @@ mod nearest;
 mod orders;
 mod origin;
 mod params;
+mod registry;
 mod sql;
 mod tools;
 mod who;
@@ -22,13 +23,13 @@ use std::sync::Arc;
 use crate::event::{Event, Kind};
 use crate::finding::{Action, Confidence, Family, Finding, Severity};
 
-use glob::Glob;
 use who::{Index, Who};
 
 pub use breaker::Breaker;
 pub use file::PolicyError;
 pub use flow::LabelSet;
-pub use orders::{Command, Mode, Order, Orders, Scope};
+pub use glob::Glob;
+pub use orders::{Command, Grant, Mode, Order, Orders, Scope, Silence};
 pub use origin::{Origin, OriginRule};
 pub use tools::{Access, Breach, Count, Covering, Governance, Halt, Per, Quota};
 

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::Event;
+use crate::event::{Event, Millis};
+use crate::policy::glob::Glob;
 
 /// Whether decisions are carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,6 +112,55 @@ pub enum Command {
         /// Id of the hold, from its verdict.
         hold: String,
     },
+    /// Silences alerts in the scope; what is decided stays.
+    Suppress {
+        /// Whom.
+        scope: Scope,
+        /// What is silenced, and when.
+        silence: Silence,
+    },
+    /// Lets an agent's calls of one tool pass where policy asks for an approval.
+    Grant(Grant),
+    /// Once: forgets what was learned about the scope: one agent, or all.
+    Reset {
+        /// Whom.
+        scope: Scope,
+    },
+    /// Once: takes what one agent does now as usual.
+    Accept {
+        /// Whom.
+        scope: Scope,
+        /// Until when all that the agent does is learned and none of its behaviour is told.
+        until: Option<Millis>,
+    },
+}
+
+/// What a suppression silences, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Silence {
+    /// Dotted signal, in which `*` stands for any letters; `None` is all of them.
+    pub signal: Option<String>,
+    /// Tool of the event; `None` is all, and events without one.
+    pub tool: Option<String>,
+    /// Begins then; `None` is at once.
+    pub from: Option<Millis>,
+    /// Alerts come again from then on.
+    pub until: Millis,
+}
+
+/// An approval that is given before anybody asks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Grant {
+    /// Whose calls: an agent.
+    pub scope: Scope,
+    /// Name of the tool.
+    pub tool: String,
+    /// SHA-256 of the parameters; `None` is any parameters.
+    pub params: Option<[u8; 32]>,
+    /// How often.
+    pub uses: u32,
+    /// Until when.
+    pub expires: Millis,
 }
 
 impl Command {
@@ -118,7 +168,13 @@ impl Command {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         match self {
-            Self::Kill { scope, .. } | Self::Mode { scope, .. } | Self::Pack { scope, .. } => scope,
+            Self::Kill { scope, .. }
+            | Self::Mode { scope, .. }
+            | Self::Pack { scope, .. }
+            | Self::Suppress { scope, .. }
+            | Self::Reset { scope }
+            | Self::Accept { scope, .. }
+            | Self::Grant(Grant { scope, .. }) => scope,
             Self::Approve { .. } => &Scope::All,
         }
     }
@@ -146,6 +202,8 @@ pub struct Orders {
     pub modes: BTreeMap<Scope, Mode>,
     /// Packs named by scope.
     pub packs: BTreeMap<Scope, String>,
+    /// Silenced signals and tools by scope, with when it begins and ends.
+    pub silences: BTreeMap<(Scope, Option<String>, Option<String>), (Option<Millis>, Millis)>,
     /// Offset of the control topic up to which this is true (next offset to read).
     pub offset: i64,
 }
@@ -172,8 +230,15 @@ impl Orders {
             Command::Pack { scope, hash: None } => {
                 self.packs.remove(scope);
             }
-            // Takes effect in the state of the partition that knows the hold.
-            Command::Approve { .. } => {}
+            Command::Suppress { scope, silence } => {
+                let Silence { signal, tool, from, until } = silence.clone();
+                self.silences.insert((scope.clone(), signal, tool), (from, until));
+            }
+            // Take effect in the state of the partition that they are about.
+            Command::Approve { .. }
+            | Command::Grant(_)
+            | Command::Reset { .. }
+            | Command::Accept { .. } => {}
         }
         self.offset = self.offset.max(order.offset + 1);
     }
@@ -182,6 +247,26 @@ impl Orders {
     #[must_use]
     pub fn killed(&self, event: &Event<'_>) -> bool {
         !self.kills.is_empty() && Scope::of(event).any(|scope| self.kills.contains(&scope))
+    }
+
+    /// Whether an event's alerts of that signal are silenced at `now`.
+    #[must_use]
+    pub fn silenced(&self, event: &Event<'_>, signal: &str, now: Millis) -> bool {
+        if self.silences.is_empty() {
+            return false;
+        }
+        let tool = event.tool.as_ref().map(|tool| tool.name.as_ref());
+        let covers = |scope: &Scope| {
+            let all = (scope.clone(), None, None)..;
+            let of_scope = self.silences.range(all).take_while(|((of, ..), _)| of == scope);
+            of_scope.into_iter().any(|((_, quiet, quiet_tool), (from, until))| {
+                from.is_none_or(|from| now >= from)
+                    && now < *until
+                    && quiet.as_deref().is_none_or(|quiet| Glob::new(quiet).matches(signal))
+                    && quiet_tool.as_deref().is_none_or(|quiet| tool == Some(quiet))
+            })
+        };
+        Scope::of(event).any(|scope| covers(&scope))
     }
 
     /// The pack that is to serve everybody, where an order names one.
@@ -203,7 +288,7 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Kind, Millis};
+    use crate::event::Kind;
 
     fn order(offset: i64, command: Command) -> Order {
         Order { offset, command, by: "soc".into(), reason: String::new() }
@@ -250,5 +335,40 @@ mod tests {
         assert_eq!(orders.mode(&event("b", "s")), Some(Mode::Shadow));
         orders.apply(&order(2, Command::Mode { scope: Scope::All, mode: None }));
         assert_eq!(orders.mode(&event("b", "s")), None);
+    }
+
+    #[test]
+    fn a_silence_covers_its_scope_signal_tool_and_time() {
+        let mut event = event("a", "s");
+        event.tool = Some(crate::event::Tool { name: "mail.send".into(), ..Default::default() });
+        let agent = || Scope::Agent(String::new(), "a".into());
+        let behavior = Some("behavior.*".to_owned());
+        let cases: [(Scope, Silence, bool); 8] = [
+            (Scope::All, Silence::default(), true),
+            (agent(), Silence { signal: behavior.clone(), ..Silence::default() }, true),
+            (agent(), Silence { signal: Some("pii.*".into()), ..Silence::default() }, false),
+            (agent(), Silence { tool: Some("mail.send".into()), ..Silence::default() }, true),
+            (agent(), Silence { tool: Some("mail.read".into()), ..Silence::default() }, false),
+            (Scope::Type("support".into()), Silence::default(), true),
+            (Scope::Agent("t".into(), "a".into()), Silence::default(), false),
+            (agent(), Silence { from: Some(Millis(60)), ..Silence::default() }, false),
+        ];
+        for (scope, silence, silent) in cases {
+            let mut orders = Orders::default();
+            let silence = Silence { until: Millis(100), ..silence };
+            let command = Command::Suppress { scope, silence };
+            orders.apply(&order(0, command.clone()));
+            assert_eq!(
+                orders.silenced(&event, "behavior.volume", Millis(50)),
+                silent,
+                "{command:?}"
+            );
+            assert!(!orders.silenced(&event, "behavior.volume", Millis(100)), "it is over");
+            if let Command::Suppress { scope, silence } = command {
+                let lifted = Silence { until: Millis(0), ..silence };
+                orders.apply(&order(1, Command::Suppress { scope, silence: lifted }));
+            }
+            assert!(!orders.silenced(&event, "behavior.volume", Millis(70)), "it was lifted");
+        }
     }
 }

@@ -13,6 +13,7 @@ fn finding(rule: &str, family: Family, action: Option<Action>) -> Finding {
             severity: Severity::High,
             message: String::new(),
             action,
+            tags: Vec::new(),
         }),
         confidence: Confidence::High,
         field: None,

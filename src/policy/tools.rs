@@ -17,6 +17,7 @@ use crate::policy::glob::Glob;
 use crate::policy::hours::Hours;
 use crate::policy::origin::OriginRule;
 use crate::policy::params::{Demand, Met};
+use crate::policy::registry::Registry;
 use crate::policy::who::{Index, Who};
 
 /// Who may call a tool.
@@ -159,11 +160,26 @@ pub struct Breach {
     pub hint: Option<Arc<str>>,
     /// How long the sender should wait.
     pub retry_after_ms: Option<u64>,
+    /// What was allowed and what came instead, where both are numbers.
+    pub figures: Option<(f64, f64)>,
 }
 
 impl Breach {
     pub(super) fn of(source: &Arc<Source>, mode: Option<Mode>) -> Self {
-        Self { source: Arc::clone(source), mode, field: None, hint: None, retry_after_ms: None }
+        Self {
+            source: Arc::clone(source),
+            mode,
+            field: None,
+            hint: None,
+            retry_after_ms: None,
+            figures: None,
+        }
+    }
+
+    /// The same, with what was allowed and what came instead.
+    #[must_use]
+    pub fn measured(self, allowed: u64, came: u64) -> Self {
+        Self { figures: Some((allowed as f64, came as f64)), ..self }
     }
 }
 
@@ -297,6 +313,8 @@ pub struct Governance {
     pub(super) halt: Option<(Halt, Arc<Source>)>,
     /// Told of parameters that cannot be read though a rule is about them.
     pub(super) unclear: Option<Arc<Source>>,
+    /// The agents that may speak, where not all may.
+    pub(super) registry: Option<Registry>,
 }
 
 impl Governance {
@@ -320,6 +338,7 @@ impl Governance {
             breakers: Breakers::default(),
             halt: None,
             unclear: None,
+            registry: None,
         }
     }
 
@@ -330,6 +349,7 @@ impl Governance {
             && self.flows.is_empty()
             && self.breakers.is_empty()
             && self.halt.is_none()
+            && self.registry.is_none()
     }
 
     /// Whether it matters where values come from.
@@ -388,10 +408,11 @@ impl Governance {
         covering
     }
 
-    /// What the event alone does not meet: denied tools, parameters, hours, quotas per call.
+    /// What the event alone does not meet: unknown agents, denied tools, parameters, hours, quotas per call.
     #[must_use]
     pub fn breaches(&self, event: &Event<'_>, covering: &Covering<'_>, now: Millis) -> Vec<Breach> {
         let mut out = Vec::new();
+        out.extend(self.registry.as_ref().and_then(|registry| registry.breach(event)));
         if let Some(rule) = covering.access
             && let Some((Access::Deny, Some(source))) = &rule.says.access
         {
@@ -404,7 +425,8 @@ impl Governance {
                 && quota.per == Per::Call
                 && quota.of.amount(event, quota.per) > quota.max
             {
-                out.push(rule.breach(source, None));
+                let came = quota.of.amount(event, quota.per);
+                out.push(rule.breach(source, None).measured(quota.max, came));
             }
             if !call {
                 continue;

@@ -73,6 +73,22 @@ impl Changes {
 }
 
 impl Partition {
+    /// One changelog record for each entry, sorted by key: what compaction would leave, but
+    /// for the ids seen lately.
+    #[must_use]
+    pub fn images(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut records = vec![(vec![owner::PARTITION, 0], write_header(self.header))];
+        let mut entries: Vec<(&Key, &Kept)> = self.entries.iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        records.extend(entries.into_iter().map(|(key, kept)| {
+            let Entry { value, deadline } = &kept.entry;
+            let mut image = start(0, kept.version, *deadline, value.len());
+            image.extend_from_slice(value);
+            (name(key, 0), image)
+        }));
+        records
+    }
+
     /// Takes one changelog record, as [`Changes::records`] wrote it; `None` is a tombstone.
     ///
     /// # Errors

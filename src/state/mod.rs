@@ -50,6 +50,8 @@ pub mod owner {
     pub const PROFILE: u8 = 8;
     /// Classes of agents: priors and calibration.
     pub const CLASS: u8 = 9;
+    /// Agents whose behaviour an operator has accepted, until when.
+    pub const ACCEPTED: u8 = 10;
     /// Sessions: labels and quotas used up.
     pub const CONVERSATION: u8 = 16;
     /// Agents: quotas over time, tools used before.

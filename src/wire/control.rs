@@ -17,7 +17,7 @@ use super::headers::{Headers, header};
 use super::json::Writer;
 use super::time::rfc3339;
 use crate::event::Millis;
-use crate::policy::{self, Mode, Scope};
+use crate::policy::{self, Mode, Scope, Silence};
 use crate::redact::Key32;
 
 /// The header that holds the signature, hexadecimal.
@@ -47,22 +47,20 @@ pub enum Body {
         /// SHA-256 of its files, hexadecimal; empty gives the scope back to the configuration.
         hash: String,
     },
-    /// Silences alerts of one signal, or all, in the scope.
+    /// Silences alerts in the scope.
     Suppress {
         /// Whom.
         scope: Scope,
-        /// Dotted signal; `None` is all of them.
-        signal: Option<String>,
-        /// When alerts come again.
-        until: Millis,
+        /// What, and when.
+        silence: Silence,
     },
-    /// Lets calls of one tool with exactly these parameters pass.
+    /// Lets calls of one tool pass where policy asks for an approval.
     Grant {
-        /// Whose calls.
+        /// Whose calls: an agent's.
         scope: Scope,
         /// Name of the tool.
         tool: String,
-        /// SHA-256 of the parameters, hexadecimal.
+        /// SHA-256 of the parameters, hexadecimal, or `*` for any.
         params: String,
         /// How often.
         uses: u32,
@@ -82,6 +80,8 @@ pub enum Body {
         id: String,
         /// Whom.
         scope: Scope,
+        /// Until when what it does is learned and not told.
+        until: Option<Millis>,
     },
     /// Once: approves a hold.
     Approve {
@@ -120,9 +120,13 @@ impl Body {
                 scope::to_key(scope)
             }
             // One scope may have orders about several signals, tools and parameters beside one another.
-            Self::Suppress { scope, signal, .. } => {
-                let signal = signal.as_deref().unwrap_or("*");
-                format!("{}/{}", scope::to_key(scope), scope::escaped(signal))
+            Self::Suppress { scope, silence } => {
+                let signal = silence.signal.as_deref().unwrap_or("*");
+                let key = format!("{}/{}", scope::to_key(scope), scope::escaped(signal));
+                match &silence.tool {
+                    Some(tool) => format!("{key}/{}", scope::escaped(tool)),
+                    None => key,
+                }
             }
             Self::Grant { scope, tool, params, .. } => format!(
                 "{}/{}/{}",
@@ -165,7 +169,27 @@ impl ControlRecord {
                 hash: Some(hash.clone()).filter(|hash| !hash.is_empty()),
             },
             Body::Approve { hold, .. } => policy::Command::Approve { hold: hold.clone() },
-            _ => return None,
+            Body::Suppress { scope, silence } => {
+                policy::Command::Suppress { scope: scope.clone(), silence: silence.clone() }
+            }
+            Body::Reset { scope, .. } => policy::Command::Reset { scope: scope.clone() },
+            Body::Accept { scope, until, .. } => {
+                policy::Command::Accept { scope: scope.clone(), until: *until }
+            }
+            Body::Grant { scope, tool, params, uses, expires } => {
+                let params = match params.as_str() {
+                    "*" => None,
+                    // Parameters that no call can have must not become any parameters.
+                    hex => Some(unhex(hex.as_bytes()).and_then(|hash| hash.try_into().ok())?),
+                };
+                policy::Command::Grant(policy::Grant {
+                    scope: scope.clone(),
+                    tool: tool.clone(),
+                    params,
+                    uses: *uses,
+                    expires: *expires,
+                })
+            }
         };
         Some(policy::Order { offset, command, by: self.by.clone(), reason: self.reason.clone() })
     }
@@ -238,19 +262,26 @@ fn value(record: &ControlRecord) -> Vec<u8> {
             scope::write(&mut out, scope);
             out.text("hash", hash);
         }
-        Body::Suppress { scope, signal, until } => {
+        Body::Suppress { scope, silence } => {
             scope::write(&mut out, scope);
-            out.key("signal").string_or_null(signal.as_deref());
-            out.text("until", &rfc3339(*until));
+            out.key("signal").string_or_null(silence.signal.as_deref());
+            out.text_if("tool", silence.tool.as_deref());
+            out.text_if("from", silence.from.map(rfc3339).as_deref());
+            out.text("until", &rfc3339(silence.until));
         }
         Body::Grant { scope, tool, params, uses, expires } => {
             scope::write(&mut out, scope);
             out.text("tool", tool).text("params", params);
             out.key("uses").uint(u64::from(*uses)).text("expires", &rfc3339(*expires));
         }
-        Body::Reset { id, scope } | Body::Accept { id, scope } => {
+        Body::Reset { id, scope } => {
             out.text("id", id);
             scope::write(&mut out, scope);
+        }
+        Body::Accept { id, scope, until } => {
+            out.text("id", id);
+            scope::write(&mut out, scope);
+            out.text_if("until", until.map(rfc3339).as_deref());
         }
         Body::Approve { id, hold } => {
             out.text("id", id).text("hold", hold);
@@ -352,6 +383,10 @@ fn parse(value: &[u8]) -> Result<ControlRecord, ControlError> {
             .map(|time| Millis(time.as_millisecond()))
             .ok_or(ControlError::Malformed(name))
     };
+    let maybe = |name: &'static str| match json.get(name) {
+        None => Ok(None),
+        Some(_) => time(name).map(Some),
+    };
     let scope = || scope::read(json.get("scope")).ok_or(ControlError::Malformed("scope"));
     if number("v")? != 1 {
         return Err(ControlError::UnknownVersion);
@@ -372,9 +407,15 @@ fn parse(value: &[u8]) -> Result<ControlRecord, ControlError> {
             },
         },
         "pack" => Body::Pack { scope: scope()?, hash: need("hash")? },
-        "suppress" => {
-            Body::Suppress { scope: scope()?, signal: text("signal"), until: time("until")? }
-        }
+        "suppress" => Body::Suppress {
+            scope: scope()?,
+            silence: Silence {
+                signal: text("signal"),
+                tool: text("tool"),
+                from: maybe("from")?,
+                until: time("until")?,
+            },
+        },
         "grant" => Body::Grant {
             scope: scope()?,
             tool: need("tool")?,
@@ -383,7 +424,7 @@ fn parse(value: &[u8]) -> Result<ControlRecord, ControlError> {
             expires: time("expires")?,
         },
         "reset" => Body::Reset { id: need("id")?, scope: scope()? },
-        "accept" => Body::Accept { id: need("id")?, scope: scope()? },
+        "accept" => Body::Accept { id: need("id")?, scope: scope()?, until: maybe("until")? },
         "approve" => Body::Approve { id: need("id")?, hold: need("hold")? },
         _ => return Err(ControlError::Malformed("kind")),
     };

@@ -128,6 +128,7 @@ pub fn unreadable(unreadable: &Unreadable) -> Finding {
             severity: Severity::Medium,
             message: unreadable.message.clone(),
             action: None,
+            tags: Vec::new(),
         }),
         confidence: Confidence::High,
         field: None,

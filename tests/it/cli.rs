@@ -29,6 +29,21 @@ fn every_command_has_help_that_teaches() {
         &["patterns", "list"],
         &["audit"],
         &["audit", "verify"],
+        &["audit", "query"],
+        #[cfg(feature = "kafka")]
+        &["audit", "export"],
+        &["tail"],
+        &["agent", "show"],
+        #[cfg(feature = "kafka")]
+        &["agent", "reset"],
+        #[cfg(feature = "kafka")]
+        &["agent", "accept"],
+        #[cfg(feature = "kafka")]
+        &["agent", "suppress"],
+        #[cfg(feature = "kafka")]
+        &["agent", "export"],
+        #[cfg(feature = "kafka")]
+        &["control", "grant"],
         &["config"],
         &["config", "check"],
         #[cfg(feature = "kafka")]

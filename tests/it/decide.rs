@@ -47,6 +47,7 @@ fn finding(family: Family, kind: &str, field: u32, start: usize, end: usize) -> 
             severity: Severity::High,
             message: "something was found".into(),
             action: None,
+            tags: Vec::new(),
         }),
         confidence: Confidence::High,
         field: Some(field),

@@ -19,7 +19,7 @@ use weir::event::Millis;
 use weir::patterns::{RuleSet, SourceFile, builtin, load};
 use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::Step;
-use weir::policy::{Command, Mode, Order, Orders, Policy, Scope};
+use weir::policy::{Command, Grant, Mode, Order, Orders, Policy, Scope, Silence};
 use weir::redact::Key32;
 use weir::state::{Partition, Staged};
 
@@ -301,6 +301,7 @@ const EXPECTED: &[&str] = &[
     "hint",
     "message",
     "times",
+    "figures",
 ];
 
 fn scope(text: &str) -> Scope {
@@ -335,6 +336,21 @@ fn tell(run: &mut Run<'_>, story: &Story, place: &str) {
             run.order(Command::Kill { scope: scope(whom), on: false });
         } else if let Some(whom) = text("shadow") {
             run.order(Command::Mode { scope: scope(whom), mode: Some(Mode::Shadow) });
+        } else if let Some(whom) = text("suppress") {
+            let after = |name: &str| text(name).map(|span| Millis(run.now + duration(span)));
+            let silence = Silence {
+                signal: text("signal").map(str::to_owned),
+                tool: text("tool").map(str::to_owned),
+                from: after("from"),
+                until: after("for").expect("a silence has an end"),
+            };
+            run.order(Command::Suppress { scope: scope(whom), silence });
+        } else if let Some(tool) = text("grant") {
+            let expires = Millis(run.now + duration(text("for").expect("a grant has an end")));
+            let uses = step["uses"].as_u64().unwrap() as u32;
+            let grant =
+                Grant { scope: scope("agent bot"), tool: tool.into(), params: None, uses, expires };
+            run.order(Command::Grant(grant));
         } else if let Some(hold) = text("approve") {
             let last = run.last_hold.clone().unwrap_or_default();
             let hold = if hold == "last" { last } else { hold.to_owned() };
@@ -343,8 +359,20 @@ fn tell(run: &mut Run<'_>, story: &Story, place: &str) {
             let mut event = step.clone();
             event.retain(|name, _| !EXPECTED.contains(&name.as_str()));
             for _ in 0..step.get("times").and_then(Value::as_u64).unwrap_or(1) {
+                let before = run.out.len();
                 let verdict = run.event(&event);
                 check(&verdict, step, &place);
+                if let Some(figures) = step.get("figures") {
+                    let alerts = run.out[before..].iter().filter(|out| out.topic == Topic::Alerts);
+                    let told: Vec<Value> = alerts
+                        .map(|out| serde_json::from_slice(out.value.as_ref().unwrap()).unwrap())
+                        .collect();
+                    let ours = &told[0]["unmapped"]["weir"];
+                    let told = [ours["typical"].as_f64(), ours["actual"].as_f64()];
+                    let wanted: Vec<Option<f64>> =
+                        figures.as_array().unwrap().iter().map(Value::as_f64).collect();
+                    assert_eq!(told.as_slice(), wanted, "{place}");
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ use weir::finding::{
     Source, ViewName,
 };
 use weir::inspect::{At, Decision, Hold, Notes, Reason};
-use weir::policy::{Command, Mode, Order, Policy, Scope};
+use weir::policy::{Command, Grant, Mode, Order, Policy, Scope, Silence};
 use weir::redact::{Edit, Key32};
 use weir::state::{Item, Key, Partition, Staged, owner};
 use weir::wire::control::{Body, ControlRecord};
@@ -296,6 +296,7 @@ fn finding(field: Option<u32>, view: ViewName) -> Finding {
             severity: Severity::Medium,
             message: "an e-mail \"address\"\n".into(),
             action: None,
+            tags: Vec::new(),
         }),
         confidence: Confidence::High,
         field,
@@ -409,6 +410,7 @@ fn alerts() -> Vec<Alert> {
         typical: Some(3.0),
         actual: Some(40.5),
         score: Some(1e-9),
+        tags: vec!["OWASP-LLM01".into(), "ATLAS-AML.T0051.001".into()],
     };
     let bare = Alert {
         tenant: String::new(),
@@ -420,6 +422,7 @@ fn alerts() -> Vec<Alert> {
         typical: None,
         actual: Some(f64::NAN),
         score: None,
+        tags: vec![],
         event_ids: vec![],
         ..full.clone()
     };
@@ -504,8 +507,16 @@ fn orders() -> Vec<Body> {
         Body::Mode { scope: agent(), mode: None },
         Body::Mode { scope: agent(), mode: Some(Mode::Shadow) },
         Body::Pack { scope: Scope::All, hash: "h".into() },
-        Body::Suppress { scope: agent(), signal: None, until: Millis(0) },
-        Body::Suppress { scope: agent(), signal: Some("pii.email".into()), until: Millis(0) },
+        Body::Suppress { scope: agent(), silence: Silence::default() },
+        Body::Suppress {
+            scope: agent(),
+            silence: Silence {
+                signal: Some("pii.email".into()),
+                tool: Some("t".into()),
+                from: Some(Millis(0)),
+                until: Millis(0),
+            },
+        },
         Body::Grant {
             scope: agent(),
             tool: "t".into(),
@@ -514,7 +525,8 @@ fn orders() -> Vec<Body> {
             expires: Millis(0),
         },
         Body::Reset { id: "i".into(), scope: agent() },
-        Body::Accept { id: "i".into(), scope: agent() },
+        Body::Accept { id: "i".into(), scope: agent(), until: None },
+        Body::Accept { id: "i".into(), scope: agent(), until: Some(Millis(0)) },
         Body::Approve { id: "i".into(), hold: "h".into() },
     ]);
     all
@@ -542,7 +554,8 @@ fn every_control_record_validates_and_no_field_is_on_one_side_only() {
                 Some(less.to_string().as_bytes()),
                 &[],
             );
-            let optional = ["reason", "signal"].contains(&name.as_str());
+            let optional = ["reason", "signal", "tool", "from"].contains(&name.as_str())
+                || (name == "until" && whole["kind"] == "accept");
             assert!(read.is_err() || optional, "{name} of {whole}");
             if !optional {
                 assert!(!schema.validator.is_valid(&less), "{name} of {whole}");
@@ -641,6 +654,7 @@ fn every_audit_record_validates_and_no_field_is_on_one_side_only() {
     let call =
         FULL.replace("output_chunk", "tool_call").replace("\"error\":false", "\"error\":\"boom\"");
     let long = call.replace("\"a\":1", &format!("\"a\":\"{}\"", "x".repeat(9000)));
+    let long = long.replace("\"so\"", &format!("\"{}\"", "y".repeat(9000)));
     let mut records = Vec::new();
     for text in [&call, &long, &FULL.to_owned()] {
         let event = read(text.as_bytes(), &FieldMap::default(), &ReadLimits::default()).unwrap();
@@ -684,14 +698,33 @@ fn every_audit_record_validates_and_no_field_is_on_one_side_only() {
             Command::Pack { scope: scope.clone(), hash: mode.map(|mode| mode.name().to_owned()) },
         ] {
             let order = Order { offset: 1, command, by: "soc".into(), reason: "r".into() };
-            records.push(parsed(&record::order(&frame(Some(Head::default())), &order)));
+            records.push(parsed(&record::order(&frame(Some(Head::default())), 2, &order)));
         }
     }
     let before = InForce { pack: "o".to_owned(), policy: "q".to_owned() };
     records.push(parsed(&record::swap(&frame(Some(Head::default())), &before)));
-    let command = Command::Approve { hold: "5f".repeat(16) };
-    let order = Order { offset: 1, command, by: "soc".into(), reason: "r".into() };
-    records.push(parsed(&record::order(&frame(Some(Head::default())), &order)));
+    let scope = || Scope::Agent("t".into(), "a".into());
+    let silence = |signal: Option<&str>| Silence {
+        signal: signal.map(str::to_owned),
+        tool: signal.map(str::to_owned),
+        from: signal.map(|_| Millis(1)),
+        until: Millis(2),
+    };
+    let (tool, uses, expires) = ("t".to_owned(), 3, Millis(4));
+    let grant = Grant { scope: scope(), tool, params: None, uses, expires };
+    for command in [
+        Command::Approve { hold: "5f".repeat(16) },
+        Command::Suppress { scope: Scope::All, silence: silence(None) },
+        Command::Suppress { scope: scope(), silence: silence(Some("behavior.*")) },
+        Command::Grant(grant.clone()),
+        Command::Grant(Grant { params: Some([7; 32]), ..grant }),
+        Command::Reset { scope: scope() },
+        Command::Accept { scope: scope(), until: None },
+        Command::Accept { scope: scope(), until: Some(Millis(5)) },
+    ] {
+        let order = Order { offset: 1, command, by: "soc".into(), reason: "r".into() };
+        records.push(parsed(&record::order(&frame(Some(Head::default())), 2, &order)));
+    }
     Schema::load("audit").check_all(&records);
 }
 
@@ -759,6 +792,12 @@ fn the_policy_schema_and_the_reader_agree() {
         "operators: { pii.email: hide }",
         "failures: { limits: maybe }",
         "toools: []",
+        "agents: registered",
+        "agents: { registered: [a] }",
+        "agents: registered\nregistry: []",
+        "agents: registered\nregistry: [{ type: a }]",
+        "agents: registered\nregistry: [{ agent: '' }]",
+        "registry: [{ agent: a }]",
     ] {
         let value = yaml(text);
         assert!(!schema.validator.is_valid(&value), "the schema takes {text}");
@@ -785,6 +824,7 @@ fn the_policy_schema_names_every_key_that_is_read() {
         ("/$defs/tool/properties/origin", "tools: [{ origin: { zzz: 1 } }]"),
         ("/$defs/flow", "flows: [{ zzz: 1 }]"),
         ("/$defs/breaker", "breakers: [{ zzz: 1 }]"),
+        ("/$defs/member", "registry: [{ zzz: 1 }]"),
     ] {
         let told = Policy::read("p.yml", text).unwrap_err().to_string();
         let (_, list) =

@@ -45,9 +45,9 @@ fn nothing_is_allowed_a_second_after_a_kill() {
         let output = process::weir(&[words, &["-c", config]].concat());
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    order(&["control", "kill", "--all"]);
+    order(&["control", "kill", "--all", "--reason", "drill"]);
     write(Duration::from_secs(3));
-    order(&["control", "resume", "--all"]);
+    order(&["control", "resume", "--all", "--reason", "drill"]);
     let total = write(Duration::from_secs(3));
 
     let mut follower = Follower::new(&broker.address, &names);

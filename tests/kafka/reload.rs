@@ -93,7 +93,8 @@ fn reload_takes_up_a_good_pack_and_leaves_a_bad_one() {
     let config = site.config();
     let config = config.to_str().expect("a path in UTF-8");
     let order = |hash: &str| {
-        let output = process::weir(&["control", "pack", hash, "--all", "-c", config]);
+        let output =
+            process::weir(&["control", "pack", hash, "--all", "--reason", "drill", "-c", config]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     order(&second);

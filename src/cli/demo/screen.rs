@@ -11,7 +11,8 @@ use crate::event::Millis;
 use crate::finding::{Action, Severity};
 
 use super::super::failure::Failure;
-use super::super::out::Out;
+use super::super::out::{Out, colours};
+use super::super::paint;
 use super::traffic::Moment;
 use super::{DemoArgs, Reason, Verdict};
 
@@ -26,23 +27,10 @@ pub(super) struct Screen<'o> {
     acted: u64,
 }
 
-/// Text in a colour, where colours are wanted.
-struct Painted<'t>(&'t str, Option<&'static str>);
-
-impl fmt::Display for Painted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.1 {
-            // Padding is for the text and not for the codes around it.
-            Some(code) => write!(f, "\u{1b}[{code}m{:<7}\u{1b}[0m", self.0),
-            None => write!(f, "{:<7}", self.0),
-        }
-    }
-}
-
 impl<'o> Screen<'o> {
     pub(super) fn new(out: &'o mut Out) -> Self {
         let live = std::io::stdout().is_terminal();
-        let colour = live && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = colours();
         Self { out, colour, live, allowed: 0, acted: 0 }
     }
 
@@ -78,7 +66,7 @@ impl<'o> Screen<'o> {
         let time = format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
         let kind = moment.event["kind"].as_str().unwrap_or_default();
         self.erase()?;
-        let painted = Painted(action.name(), self.colour.then(|| colour(action)));
+        let painted = paint::action(action.name(), self.colour);
         self.line(format_args!(
             "{time}  {painted}  {:<13}  {kind:<11}  {}",
             moment.agent,
@@ -126,7 +114,7 @@ impl<'o> Screen<'o> {
 
     /// A word in the colour of its action, padded to a column.
     pub(super) fn action(&self, action: Action) -> impl fmt::Display + use<> {
-        Painted(action.name(), self.colour.then(|| colour(action)))
+        paint::action(action.name(), self.colour)
     }
 
     fn erase(&mut self) -> Result<(), Failure> {
@@ -136,16 +124,6 @@ impl<'o> Screen<'o> {
 
 fn rank(reason: &Reason) -> Option<Severity> {
     Severity::from_name(&reason.severity)
-}
-
-fn colour(action: Action) -> &'static str {
-    match action {
-        Action::Allow => "32",
-        Action::Alert => "33",
-        Action::Redact | Action::Replace => "36",
-        Action::Retry => "35",
-        Action::Block => "31;1",
-    }
 }
 
 /// The beginning of what was said. An answer with a secret in it is not shown, here as in logs.

@@ -205,5 +205,6 @@ fn source(id: &str, patterns: &[String]) -> Result<Arc<Source>, Failure> {
         severity: Severity::Medium,
         message: String::new(),
         action: None,
+        tags: Vec::new(),
     }))
 }

@@ -19,6 +19,7 @@ use crate::wire::event::read;
 use super::super::classifier::Scorer;
 use super::super::failure::Failure;
 use super::super::out::{Out, note};
+use super::super::statefile;
 use super::input::Input;
 use super::{OutputKind, ScanArgs, Tally};
 
@@ -99,6 +100,9 @@ pub(super) fn scan(
                 tally,
             )?;
         }
+    }
+    if let Some(path) = &args.state {
+        statefile::write(path, run.states())?;
     }
     // The input is over: open episodes end with their totals, as they would in time.
     run.timers(Millis(i64::MAX), &mut written);

@@ -62,6 +62,10 @@ pub(super) struct ScanArgs {
     #[arg(long, value_name = "FILE")]
     alerts: Option<PathBuf>,
 
+    /// With `--input events`: writes what is remembered at the end, for `weir agent show --state`
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
     #[command(flatten)]
     classifier: ClassifierArgs,
 
@@ -128,9 +132,9 @@ pub(super) fn run(args: &ScanArgs, out: &mut Out) -> Result<Done, Failure> {
             return Err(Failure::usage(anyhow::anyhow!("{what} is for --input text and jsonl"))
                 .hint("`weir run` writes redacted events to the clean topic"));
         }
-    } else if args.alerts.is_some() || args.partitions != 1 {
+    } else if args.alerts.is_some() || args.state.is_some() || args.partitions != 1 {
         return Err(Failure::usage(anyhow::anyhow!(
-            "--alerts and --partitions are for --input events"
+            "--alerts, --state and --partitions are for --input events"
         )));
     }
     let inputs = Input::open_all(&args.files)?;

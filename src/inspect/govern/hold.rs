@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::audit::hex;
 use crate::event::{Event, Millis, ParamValue, Params};
 use crate::inspect::{Hold, Limits};
+use crate::policy::{Grant, Scope};
 use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Staged, owner};
 
@@ -30,19 +31,41 @@ pub(super) enum Approval {
 
 /// The key of the hold that an event's call would be.
 pub(super) fn key(event: &Event<'_>) -> Key {
+    let call =
+        event.tool.as_ref().map(|tool| (tool.name.as_ref(), Some(params_hash(&tool.params))));
+    key_of(&event.tenant, &event.agent, call)
+}
+
+/// The key of an approval for any parameters of the event's tool.
+pub(super) fn any_key(event: &Event<'_>) -> Key {
+    let call = event.tool.as_ref().map(|tool| (tool.name.as_ref(), None));
+    key_of(&event.tenant, &event.agent, call)
+}
+
+fn key_of(tenant: &str, agent: &str, call: Option<(&str, Option<[u8; 32]>)>) -> Key {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
         hash.update(bytes);
     };
-    part(event.tenant.as_bytes());
-    part(event.agent.as_bytes());
-    if let Some(tool) = &event.tool {
-        part(tool.name.as_bytes());
-        part(&params_hash(&tool.params));
+    part(tenant.as_bytes());
+    part(agent.as_bytes());
+    if let Some((tool, params)) = call {
+        part(tool.as_bytes());
+        match &params {
+            Some(params) => part(params),
+            // No hash is so short.
+            None => part(b"*"),
+        }
     }
     let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
     Key { owner: owner::HOLD, id }
+}
+
+/// SHA-256 of the parameters of an event's call, as grants name them.
+#[must_use]
+pub fn call_hash(event: &Event<'_>) -> Option<[u8; 32]> {
+    event.tool.as_ref().map(|tool| params_hash(&tool.params))
 }
 
 /// SHA-256 of parameters: the same whatever the order of members and the white space.
@@ -116,6 +139,21 @@ pub fn approve(staged: &mut Staged<'_>, id: &str, limits: &Limits) -> bool {
         write(staged, key, 1, until);
     }
     waits
+}
+
+/// Approves calls before anybody asks; no uses take the approval back. Nothing for a scope
+/// that is not one agent.
+pub fn grant(staged: &mut Staged<'_>, grant: &Grant, limits: &Limits) {
+    let Scope::Agent(tenant, agent) = &grant.scope else { return };
+    let key = key_of(tenant, agent, Some((&grant.tool, grant.params)));
+    if grant.uses == 0 || grant.expires <= staged.now() {
+        staged.remove(key);
+        return;
+    }
+    if staged.get(&key).is_none() {
+        make_room(staged, owner::HOLD, limits.holds);
+    }
+    write(staged, key, u64::from(grant.uses), grant.expires);
 }
 
 fn write(staged: &mut Staged<'_>, key: Key, uses: u64, until: Millis) {

@@ -21,7 +21,7 @@ use ledger::{Hashes, Ledger};
 use session::Session;
 use usage::{Turn, Usage};
 
-pub use hold::approve;
+pub use hold::{approve, call_hash, grant};
 
 /// What an event comes to, and what is to be remembered of it.
 #[derive(Debug, Default)]
@@ -155,7 +155,7 @@ fn quotas(staged: &Staged<'_>, event: &Event<'_>, covering: &Covering<'_>, out: 
                 let used = session.count(quota.key, counted);
                 out.session_counted = true;
                 if used > quota.max {
-                    out.breaches.push(breach);
+                    out.breaches.push(breach.measured(quota.max, used));
                 }
             }
             Some(window) => {
@@ -164,6 +164,7 @@ fn quotas(staged: &Staged<'_>, event: &Event<'_>, covering: &Covering<'_>, out: 
                 out.usage_counted = true;
                 if standing.sum > quota.max {
                     let wait = breach.retry_after_ms.unwrap_or(standing.wait_ms);
+                    let breach = breach.measured(quota.max, standing.sum);
                     out.breaches.push(Breach { retry_after_ms: Some(wait), ..breach });
                 }
             }
@@ -190,8 +191,11 @@ fn approval(
         }
     }
     let key = hold::key(event);
-    if let Approval::Granted(..) = hold::standing(staged, &key) {
-        out.spends = Some(key);
+    let granted = [key.clone(), hold::any_key(event)]
+        .into_iter()
+        .find(|key| matches!(hold::standing(staged, key), Approval::Granted(..)));
+    if granted.is_some() {
+        out.spends = granted;
     } else {
         out.hold = Some(hold::ask(staged, &key, &setup.limits, !out.repeat));
         out.breaches.push(breach);

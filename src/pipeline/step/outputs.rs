@@ -8,6 +8,7 @@ use crate::audit::{self, Anchor, Head, InForce};
 use crate::event::{Event, Kind, RawSpan};
 use crate::finding::{
     Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, ViewName,
+    standard_tags,
 };
 use crate::inspect::{At, Decision, Notes, Reason};
 use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
@@ -41,6 +42,7 @@ static TOO_LARGE: LazyLock<Arc<Source>> = LazyLock::new(|| {
         severity: Severity::Medium,
         message: "a record that this event causes would be larger than the log takes".to_owned(),
         action: None,
+        tags: standard_tags("limit"),
     })
 });
 
@@ -364,7 +366,7 @@ pub(super) fn order(
         control: order.offset + 1,
         trace: None,
     };
-    let audit = audit::record::order(&frame, order);
+    let audit = audit::record::order(&frame, partition, order);
     chain(step, staged, head, partition, &audit, out);
     let agent = order.command.scope().agent().unwrap_or_default();
     out.push(OutRecord {
@@ -411,6 +413,7 @@ pub(super) fn trouble(
         confidence: Confidence::High,
         message,
         fingerprint: None,
+        tags: &[],
     };
     // The record's own alerts are numbered from 0.
     let origin = Origin { offset: record.offset, ordinal: u32::MAX };
@@ -445,6 +448,7 @@ fn sign<'a>(refused: &'a Refused, reason: &'a Reason) -> Sign<'a> {
         confidence: reason.finding.confidence,
         message: &source.message,
         fingerprint: None,
+        tags: &source.tags,
     }
 }
 
@@ -457,6 +461,7 @@ fn failure(reason: &str, message: &str) -> Finding {
         severity: Severity::High,
         message: message.to_owned(),
         action: None,
+        tags: standard_tags("limit"),
     }))
 }
 

@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 use sha2::{Digest as _, Sha256};
 
 use super::values::{ByName, OneOrMany, value};
-use crate::finding::{Action, Family, Severity, Source};
+use crate::finding::{Action, Family, Severity, Source, standard_tags};
 use crate::policy::breaker::Breakers;
 use crate::policy::flow::{self, Flow, LABELS_MAX, LabelSet, Labels, NoLabel};
 use crate::policy::glob::Glob;
@@ -17,12 +17,15 @@ use crate::policy::hours::{self, DAYS, Hours};
 use crate::policy::nearest::suggestion;
 use crate::policy::origin::{Origin, OriginRule};
 use crate::policy::params::{Check, Demand, Path, folders};
+use crate::policy::registry::{Member, Registry};
 use crate::policy::sql::Dialect;
 use crate::policy::tools::{Clauses, ToolRule};
 use crate::policy::{Access, Breaker, Count, Governance, Halt, Mode, Per, Quota, Who};
 
 /// Lines about tools, and about flows: each costs a comparison for every call.
 const RULES_MAX: usize = 10_000;
+/// Lines of the registry.
+const REGISTERED_MAX: usize = 100_000;
 
 /// What is wrong, and where.
 #[derive(Debug)]
@@ -200,6 +203,80 @@ impl<'de> Deserialize<'de> for FlowText {
     }
 }
 
+/// Which agents may speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Agents {
+    /// All.
+    #[default]
+    Any,
+    /// Those of the registry.
+    Registered,
+}
+
+impl Agents {
+    /// Both.
+    pub(super) const ALL: &'static [Self] = &[Self::Any, Self::Registered];
+
+    /// The name in policies.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Registered => "registered",
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemberText {
+    agent: String,
+    r#type: Option<String>,
+    tenant: Option<String>,
+}
+
+/// The agents that may speak, where not all may.
+pub(super) fn registry(
+    agents: Option<Agents>,
+    text: Option<Spanned<Vec<MemberText>>>,
+) -> Result<Option<Registry>, Wrong> {
+    let line = text.as_ref().map_or(0, |text| text.referenced.line());
+    let wrong = |key: &str, problem: &str| {
+        Err(Wrong { line, key: key.to_owned(), problem: problem.to_owned() })
+    };
+    let members = text.map(|text| text.value).unwrap_or_default();
+    match agents {
+        None if line > 0 => {
+            return wrong("registry", "says nothing without `agents: registered`");
+        }
+        None | Some(Agents::Any) => return Ok(None),
+        Some(Agents::Registered) if members.is_empty() => {
+            let problem = "nobody is registered, so every event would be stopped: list agents \
+                           under `registry`, as `- { agent: support-bot }`";
+            return wrong("agents", problem);
+        }
+        Some(Agents::Registered) if members.len() > REGISTERED_MAX => {
+            return wrong("registry", "more than 100000 lines; a `*` stands for any letters");
+        }
+        Some(Agents::Registered) => {}
+    }
+    if let Some(at) = members.iter().position(|member| member.agent.is_empty()) {
+        return wrong(&format!("registry[{at}].agent"), "names nobody");
+    }
+    let members = members.into_iter().map(|text| {
+        let MemberText { agent, r#type: agent_type, tenant } = text;
+        let member = Member { agent: Glob::new(&agent), agent_type, tenant };
+        (agent, member)
+    });
+    let unknown = source(
+        "policy.unknown_agent",
+        Family::Policy,
+        Severity::High,
+        "the agent is not registered, or not with this type and tenant".to_owned(),
+        Action::Block,
+    );
+    Ok(Some(Registry::new(members.collect(), unknown)))
+}
+
 /// What the file says about tools and flows, checked and ready to be asked.
 pub(super) fn build(
     tools: Vec<Spanned<ToolText>>,
@@ -280,6 +357,7 @@ fn named_source(
         severity,
         message,
         action: Some(action),
+        tags: standard_tags(kind),
     })
 }
 

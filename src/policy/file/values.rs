@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
+use super::govern::Agents;
 use crate::event::Kind;
 use crate::finding::{Action, Confidence, Family, Severity};
 use crate::policy::nearest::suggestion;
@@ -43,6 +44,7 @@ named! {
     Dialect, "SQL dialect", Self::ALL;
     Halt, "extent of a halt", Self::ALL;
     Origin, "origin", Self::ALL;
+    Agents, "choice of agents", Self::ALL;
 }
 
 pub(super) struct ByName<T>(pub(super) T, PhantomData<T>);

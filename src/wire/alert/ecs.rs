@@ -3,7 +3,7 @@
 //! Only the fields that Elastic asks of an alert, and those with an exact meaning there;
 //! everything else is in `unmapped.weir`, which is the same in both formats.
 
-use super::{Made, episode_id, id, unmapped};
+use super::{Made, episode_id, id, techniques, unmapped};
 use crate::alert::Alert;
 use crate::finding::{Action, Severity};
 use crate::wire::json::Writer;
@@ -32,6 +32,13 @@ pub fn ecs(alert: &Alert, made: &Made<'_>) -> Vec<u8> {
     out.text("uuid", &episode_id(alert, made)).close();
     out.key("observer").open().text("vendor", "Weir").text("product", "Weir");
     out.text("version", env!("CARGO_PKG_VERSION")).close();
+    if techniques(alert).next().is_some() {
+        out.key("threat").open().text("framework", "MITRE ATLAS");
+        out.key("technique").open().texts("id", techniques(alert)).close().close();
+    }
+    if !alert.tags.is_empty() {
+        out.texts("tags", alert.tags.iter().map(String::as_str));
+    }
     if let Some(user) = &alert.user {
         out.key("user").open().text("id", user).close();
     }

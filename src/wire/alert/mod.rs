@@ -97,6 +97,11 @@ pub fn write(format: Format, alert: &Alert, made: &Made<'_>, sent: Headers) -> (
     (value, headers)
 }
 
+/// Techniques of MITRE ATLAS among the tags, such as `AML.T0051.001`.
+fn techniques(alert: &Alert) -> impl Iterator<Item = &str> {
+    alert.tags.iter().filter_map(|tag| tag.strip_prefix("ATLAS-"))
+}
+
 /// `unmapped.weir`: what is Weir's own.
 fn unmapped(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
     out.key("unmapped").open().key("weir").open();
@@ -106,9 +111,13 @@ fn unmapped(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
     }
     out.text_if("session", alert.session.as_deref());
     out.text("family", alert.family.name()).text("signal", &alert.signal);
-    out.text("rule", &alert.rule);
+    out.text("rule", &alert.rule).text("action", alert.action.name());
+    out.key("enforced").bool(alert.enforced);
     out.text("episode", &episode_id(alert, made)).text("state", alert.state.name());
     out.texts("event_ids", alert.event_ids.iter().map(String::as_str));
+    if !alert.tags.is_empty() {
+        out.texts("tags", alert.tags.iter().map(String::as_str));
+    }
     for (name, value) in
         [("typical", alert.typical), ("actual", alert.actual), ("score", alert.score)]
     {

@@ -4,7 +4,7 @@
 //! the total, always under the same `finding_info.uid`. Numbers of the standard stand
 //! beside their captions, since many readers show only the latter.
 
-use super::{Made, episode_id, id, unmapped};
+use super::{Made, episode_id, id, techniques, unmapped};
 use crate::alert::{Alert, State};
 use crate::finding::{Action, Confidence, Family, Severity};
 use crate::wire::json::Writer;
@@ -123,7 +123,15 @@ fn finding_info(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
     for id in &alert.event_ids {
         out.open().text("uid", id).close();
     }
-    out.close_array().close();
+    out.close_array();
+    if techniques(alert).next().is_some() {
+        out.key("attacks").open_array();
+        for technique in techniques(alert) {
+            out.open().key("technique").open().text("uid", technique).close().close();
+        }
+        out.close_array();
+    }
+    out.close();
 }
 
 /// Who and what, without a byte of what was matched.

@@ -38,6 +38,7 @@ fn alert() -> Alert {
         typical: None,
         actual: None,
         score: None,
+        tags: vec!["OWASP-LLM01".into(), "ATLAS-AML.T0051".into()],
     }
 }
 
@@ -96,11 +97,14 @@ fn both_formats_carry_the_same_object_of_our_own() {
     let ours = parsed(&full)["unmapped"].clone();
     let ecs: Value = serde_json::from_slice(&ecs(&full, &MADE)).unwrap();
     assert_eq!(ours, ecs["unmapped"]);
+    assert_eq!(ecs["threat"]["technique"]["id"], json!(["AML.T0051"]));
+    let attacks = &parsed(&full)["finding_info"]["attacks"];
+    assert_eq!(attacks, &json!([{"technique": {"uid": "AML.T0051"}}]));
     let episode = ours["weir"]["episode"].clone();
     assert_eq!(
         ours["weir"],
         json!({"agent": "bot", "tenant": "t", "session": "s", "family": "injection", "signal": "injection.override",
-            "rule": "injection.override.ignore", "episode": episode, "state": "open", "event_ids": ["e1"],
+            "rule": "injection.override.ignore", "action": "block", "enforced": true, "episode": episode, "state": "open", "event_ids": ["e1"], "tags": ["OWASP-LLM01", "ATLAS-AML.T0051"],
             "typical": 3, "actual": 40.5, "score": 0.001})
     );
 }

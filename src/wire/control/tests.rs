@@ -20,8 +20,19 @@ pub(crate) fn every_body() -> Vec<Body> {
         Body::Mode { scope: Scope::All, mode: Some(Mode::Shadow) },
         Body::Mode { scope: agent(), mode: None },
         Body::Pack { scope: Scope::All, hash: "ab".into() },
-        Body::Suppress { scope: agent(), signal: None, until: Millis(5) },
-        Body::Suppress { scope: agent(), signal: Some("pii.email".into()), until: Millis(5) },
+        Body::Suppress {
+            scope: agent(),
+            silence: Silence { until: Millis(5), ..Silence::default() },
+        },
+        Body::Suppress {
+            scope: agent(),
+            silence: Silence {
+                signal: Some("pii.email".into()),
+                tool: Some("mail/x".into()),
+                from: Some(Millis(3)),
+                until: Millis(5),
+            },
+        },
         Body::Grant {
             scope: agent(),
             tool: "mail".into(),
@@ -30,7 +41,8 @@ pub(crate) fn every_body() -> Vec<Body> {
             expires: Millis(9),
         },
         Body::Reset { id: "1-2".into(), scope: agent() },
-        Body::Accept { id: "1-2".into(), scope: Scope::All },
+        Body::Accept { id: "1-2".into(), scope: agent(), until: None },
+        Body::Accept { id: "1-3".into(), scope: agent(), until: Some(Millis(7)) },
         Body::Approve { id: "1-2".into(), hold: "h".into() },
     ]);
     bodies
@@ -128,14 +140,29 @@ fn what_is_not_a_record_is_refused_and_never_panics() {
 }
 
 #[test]
-fn kill_mode_pack_and_approve_are_orders() {
+fn everything_is_an_order_but_a_grant_of_parameters_that_are_no_hash() {
     for body in every_body() {
-        let expected = matches!(
-            body,
-            Body::Kill { .. } | Body::Mode { .. } | Body::Pack { .. } | Body::Approve { .. }
-        );
+        let expected = !matches!(body, Body::Grant { .. });
         let order = record(body, 1).order(4);
         assert_eq!(order.is_some(), expected);
         assert!(order.is_none_or(|order| order.offset == 4 && order.by == "soc"));
+    }
+}
+
+#[test]
+fn a_grant_names_its_parameters_or_any_and_nothing_else() {
+    let grant = |params: &str| {
+        let scope = Scope::Agent(String::new(), "a".into());
+        let (tool, params) = ("mail".to_owned(), params.to_owned());
+        let body = Body::Grant { scope, tool, params, uses: 1, expires: Millis(9) };
+        match record(body, 1).order(0).map(|order| order.command) {
+            Some(policy::Command::Grant(grant)) => Some(grant.params),
+            _ => None,
+        }
+    };
+    assert_eq!(grant("*"), Some(None));
+    assert_eq!(grant(&"ab".repeat(32)), Some(Some([0xab; 32])));
+    for wrong in ["", "ab", "all", &"zz".repeat(32)] {
+        assert_eq!(grant(wrong), None, "{wrong} is not any parameters");
     }
 }

@@ -29,6 +29,7 @@ const FILES: &[(&str, &str)] = files![
     "injection/persona.yml",
     "injection/refusal.yml",
     "injection/smuggling.yml",
+    "pii/address.yml",
     "pii/contact.yml",
     "pii/device.yml",
     "pii/health.yml",

@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = files![
     "injection/languages_extraction.yml",
     "injection/mode.yml",
     "injection/override.yml",
+    "injection/paraphrase.yml",
     "injection/persona.yml",
     "injection/refusal.yml",
     "injection/smuggling.yml",

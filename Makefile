@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up that they need; see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench fuzz broker broker-stop setup
+.PHONY: help demo test soak bench fuzz broker broker-stop setup train train-loso train-check
 
 help:
 	@echo "make demo    a minute of agent traffic with attacks, in the terminal; no broker needed"
@@ -9,6 +9,8 @@ help:
 	@echo "make soak    kill, stop, scale and restart for SOAK_MINUTES (default 30) on a real broker"
 	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (default 60)"
 	@echo "make broker  starts a broker for tests by hand and prints its address; make broker-stop ends it"
+	@echo "make train   trains our own classifier (models/train/README.md); make train-loso measures it on sources left out;"
+	@echo "             make train-check looks over its corpus"
 
 setup:
 	@scripts/setup build
@@ -34,3 +36,20 @@ broker:
 
 broker-stop:
 	@scripts/kafka stop
+
+# PUBLIC names the public sets that are trained and measured on beside our own corpus, see models/train/README.md.
+PUBLIC ?=
+WEIR ?= target/release/weir
+TRAIN := models/train/.venv/bin/python -u models/train
+
+train:
+	@models/train/setup
+	$(TRAIN)/final.py $(if $(PUBLIC),--public $(PUBLIC))
+
+train-loso:
+	@models/train/setup
+	$(TRAIN)/loso.py $(if $(PUBLIC),--public $(PUBLIC)) --weir $(WEIR)
+
+train-check:
+	@models/train/setup
+	$(TRAIN)/check.py

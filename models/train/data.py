@@ -155,10 +155,10 @@ def public(path):
     return rows
 
 
-def load(public_path=None):
+def load(public_path=None, folder=CORPUS):
     """All rows, with a line about each file and its hash on standard output."""
-    rows = corpus()
-    for path in sorted(CORPUS.glob("*.jsonl")):
+    rows = corpus(folder)
+    for path in sorted(folder.glob("*.jsonl")):
         print(f"data {path.stem} sha256 {file_hash(path)}")
     if public_path:
         print(f"data {public_path} sha256 {file_hash(pathlib.Path(public_path))}")

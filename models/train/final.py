@@ -146,12 +146,13 @@ def main():
     parser.add_argument("--public", help="public sets: one file of JSON lines")
     parser.add_argument("--out", type=pathlib.Path, default=OUT)
     parser.add_argument("--name", default="final")
+    parser.add_argument("--corpus", type=pathlib.Path, default=data.CORPUS, help="our own corpus")
     parser.add_argument("--threads", type=int, default=1)
     train.options(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     settings = train.settings_of(args)
-    rows = [row for row in data.load(args.public) if not row.apart]
+    rows = [row for row in data.load(args.public, args.corpus) if not row.apart]
     held = [row for row in rows if data.held_out(row)]
     learnt = train.pool([row for row in rows if not data.held_out(row)], settings)
     print(f"learnt from {len(learnt)}, held out {len(held)}")

@@ -10,6 +10,7 @@ import argparse
 import collections
 import dataclasses
 import json
+import pathlib
 import time
 
 import numpy
@@ -41,32 +42,44 @@ def blend(one, other):
     return 1.0 / (1.0 + numpy.exp(-odds))
 
 
-def cutoffs(scores, rows, share):
+def cutoff(scores, rows):
     """Threshold over the harmless rows among `rows`, each source as one."""
     harmless = numpy.array([row.label == 0 for row in rows])
     sources = numpy.array(["own" if row.own else row.source for row in rows])[harmless]
-    return metrics.threshold(scores[harmless], share, metrics.balanced(sources))
+    return metrics.threshold(scores[harmless], SHARE, metrics.balanced(sources))
+
+
+def split(rows, group):
+    """Rows of a fold: what is learnt from, what sets the threshold, what is tested."""
+    beside = (group + 1) % data.N_GROUPS
+    return {
+        "learnt": [row for row in rows if row.group not in (group, beside) and not row.apart],
+        "held": [row for row in rows if row.group == beside and not row.apart],
+        "test": [row for row in rows if row.group == group],
+    }
 
 
 def fold(rows, group, settings, name, store):
-    """Scores of one fold: for each test row its score by each model, and the thresholds."""
-    beside = (group + 1) % data.N_GROUPS
-    learnt = [row for row in rows if row.group not in (group, beside) and not row.apart]
-    held = [row for row in rows if row.group == beside and not row.apart]
-    test = [row for row in rows if row.group == group]
-    model = train.train(learnt, settings, f"{name}-fold{group}", store)
-    linear = ngrams.fit(learnt, settings.seed)
-    result = {"group": group, "learnt": len(learnt), "thresholds": {}, "scores": {}}
-    scored = {}
-    for part, members in (("held", held), ("test", test)):
-        encoder = scores_of(model, store, members, settings.bf16)
-        grams = ngrams.score(linear, members)
-        scored[part] = {"encoder": encoder, "ngrams": grams, "blend": blend(encoder, grams)}
-    for which, scores in scored["held"].items():
-        result["thresholds"][which] = cutoffs(scores, held, SHARE)
-    result["ids"] = [row.id for row in test]
-    result["scores"] = {which: s.round(6).tolist() for which, s in scored["test"].items()}
-    return result
+    """Scores of one fold by the encoder, over the rows that set the threshold and the test rows."""
+    parts = split(rows, group)
+    model = train.train(parts["learnt"], settings, f"{name}-fold{group}", store)
+    scores = {
+        part: scores_of(model, store, parts[part], settings.bf16).round(6).tolist()
+        for part in ("held", "test")
+    }
+    ids = {part: [row.id for row in parts[part]] for part in ("held", "test")}
+    return {"group": group, "learnt": len(parts["learnt"]), "ids": ids, "encoder": scores}
+
+
+def add_ngrams(result, rows, seed):
+    """Adds the scores of hashed n-grams, and of both together, to a fold's result."""
+    parts = split(rows, result["group"])
+    linear = ngrams.fit(parts["learnt"], seed)
+    result["ngrams"], result["blend"] = {}, {}
+    for part in ("held", "test"):
+        scores = ngrams.score(linear, parts[part])
+        result["ngrams"][part] = scores.round(6).tolist()
+        result["blend"][part] = blend(numpy.array(result["encoder"][part]), scores).round(6).tolist()
 
 
 @dataclasses.dataclass
@@ -88,10 +101,11 @@ def judge(rows, results, found, which):
     """Every test row of every fold, judged by the threshold of its fold."""
     by_id = {row.id: row for row in rows}
     for result in results:
-        above = result["thresholds"][which]
-        for identity, score in zip(result["ids"], result["scores"][which], strict=True):
-            if identity in by_id:
-                yield Judged(by_id[identity], score, score > above, found[identity])
+        held = [by_id[one] for one in result["ids"]["held"]]
+        above = cutoff(numpy.array(result[which]["held"]), held)
+        print(f"fold {result['group']}: {which}, learnt from {result['learnt']}, threshold {above:.4f}")
+        for identity, score in zip(result["ids"]["test"], result[which]["test"], strict=True):
+            yield Judged(by_id[identity], score, score > above, found[identity])
 
 
 def share(part, of):
@@ -144,13 +158,14 @@ def main():
     parser.add_argument("--weir", default="weir", help="the weir command, for the rules' side")
     parser.add_argument("--name", default="loso", help="results of different names stand apart")
     parser.add_argument("--folds", default="0,1,2,3,4,5")
+    parser.add_argument("--corpus", type=pathlib.Path, default=data.CORPUS, help="our own corpus")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--which", default="encoder", choices=["encoder", "ngrams", "blend"])
     train.options(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     settings = train.settings_of(args)
-    rows = train.pool(data.load(args.public), settings)
+    rows = train.pool(data.load(args.public, args.corpus), settings)
     store = Store(train.WORK, settings.frozen, settings.bf16)
     FOLDER.mkdir(parents=True, exist_ok=True)
     results = []
@@ -161,11 +176,13 @@ def main():
             result = fold(rows, group, settings, args.name, store)
             result["seconds"] = round(time.time() - clock)
             place.write_text(json.dumps(result))
-        results.append(json.loads(place.read_text()))
+        result = json.loads(place.read_text())
+        if args.which != "encoder" and args.which not in result:
+            add_ngrams(result, rows, settings.seed)
+            place.write_text(json.dumps(result))
+        results.append(result)
     tested = [row for row in rows if any(row.group == one["group"] for one in results)]
     found = dict(zip((row.id for row in tested), rules.hits(args.weir, tested), strict=True))
-    for result in results:
-        print(f"fold {result['group']}: thresholds {result['thresholds']}")
     print(report(list(judge(rows, results, found, args.which))))
 
 

@@ -18,10 +18,17 @@ def threshold(scores, share, weights=None):
     return float(scores[order[min(at, len(order) - 1)]])
 
 
-def balanced(units):
-    """Weights under which each unit counts as one, however many texts it has."""
-    names, inverse, sizes = numpy.unique(units, return_inverse=True, return_counts=True)
-    return (1.0 / sizes)[inverse] / len(names)
+def balanced(units, full=100):
+    """Weights under which units count alike, however many texts they have.
+
+    A unit of fewer than `full` texts counts in proportion: one text must not set a threshold.
+
+    >>> balanced(numpy.array(["a", "a", "a", "b"]), full=2).round(3).tolist()
+    [0.222, 0.222, 0.222, 0.333]
+    """
+    _, inverse, sizes = numpy.unique(units, return_inverse=True, return_counts=True)
+    weights = (numpy.minimum(sizes, full) / sizes)[inverse]
+    return weights / weights.sum()
 
 
 def auc(labels, scores):

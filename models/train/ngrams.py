@@ -26,7 +26,7 @@ def fit(rows, seed):
         sizes = dict(zip(*numpy.unique(units, return_counts=True), strict=True))
         weights[inside] = [sizes[unit] ** -0.6 for unit in units]
         weights[inside] *= len(rows) / 2 / weights[inside].sum()
-    model = LogisticRegression(C=10.0, max_iter=300, random_state=seed)
+    model = LogisticRegression(C=10.0, max_iter=80, random_state=seed)
     return model.fit(features([row.text for row in rows]), labels, sample_weight=weights)
 
 

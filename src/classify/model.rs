@@ -267,7 +267,8 @@ mod tests {
 
     #[test]
     fn the_class_that_counts_is_named_or_known() {
-        let cases: &[(&[&str], Option<&str>, Result<&[usize], &str>)] = &[
+        type Case<'c> = (&'c [&'c str], Option<&'c str>, Result<&'c [usize], &'c str>);
+        let cases: &[Case<'_>] = &[
             (&["SAFE", "INJECTION"], None, Ok(&[1])),
             (&["injection", "benign"], None, Ok(&[0])),
             (&["BENIGN", "INJECTION", "JAILBREAK"], None, Ok(&[1, 2])),
@@ -313,17 +314,17 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_no_score() {
-        let of = |logits: &[f32]| Model::probability(&[1], 1.0, logits).map(Score::probability);
-        assert_eq!(of(&[0.0, 0.0]), Some(0.5));
-        assert_eq!(of(&[0.0, 4.0]), Some(0.982_014));
-        assert_eq!(of(&[-1e30, 1e30]), Some(1.0));
+        let of = |logits: &[f32]| Model::probability(&[1], 1.0, logits).map(Score::millionths);
+        assert_eq!(of(&[0.0, 0.0]), Some(500_000));
+        assert_eq!(of(&[0.0, 4.0]), Some(982_014));
+        assert_eq!(of(&[-1e30, 1e30]), Some(1_000_000));
         for wrong in
             [[f32::NAN, 0.0], [0.0, f32::NAN], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]]
         {
             assert_eq!(of(&wrong), None, "{wrong:?}");
         }
         let warm = Model::probability(&[1], 4.0, &[0.0, 4.0]).unwrap();
-        assert_eq!(warm.probability(), 0.731_059);
+        assert_eq!(warm.millionths(), 731_059);
         assert_eq!(
             Model::probability(&[0, 1], 1.0, &[3.0, 4.0]).map(Score::millionths),
             Some(1_000_000)

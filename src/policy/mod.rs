@@ -113,7 +113,7 @@ pub struct Failures {
 
 impl Failures {
     /// What stands for a rule of whichever nobody can say how grave it is: something was not looked at.
-    fn of(&self, rule: &str) -> Option<OnFailure> {
+    fn of(self, rule: &str) -> Option<OnFailure> {
         match rule {
             "classifier.failed" | "classifier.late" => Some(self.classifier),
             rule if rule.starts_with("limit.") => Some(self.limits),

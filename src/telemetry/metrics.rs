@@ -70,7 +70,7 @@ declare! {
     CLASSIFIER_FAILED Counter "weir_classifier_failed_runs_total" [] "Runs of the model that failed or gave scores that are no numbers";
     CLASSIFIER_HUNG Counter "weir_classifier_hung_runs_total" [] "Runs of the model that took too long and were ended";
     CLASSIFIER_QUEUE Gauge "weir_classifier_queue_bytes" [] "Texts that wait for the model";
-    SECOND_LOOKS Counter "weir_classifier_second_looks_total" ["outcome"] "Late scores: raised as an alert, quiet, or given_up because nobody could tell them any more";
+    SECOND_LOOKS Counter "weir_classifier_second_looks_total" ["outcome"] "Late scores: raised as an alert, quiet, or given up because nobody could tell them any more";
     RELOADS Counter "weir_reloads_total" [] "Changed rules or policies that were put in force while running";
     RELOAD_FAILURES Counter "weir_reload_failures_total" [] "Changed rules or policies that could not be put in force; what was in force stays";
     OUTPUTS Counter "weir_output_records_total" [] "Records written and committed, state included";

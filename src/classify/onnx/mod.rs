@@ -284,7 +284,7 @@ impl Shared {
     /// Takes texts into the queue, or says at once that there is no time for them.
     fn enqueue(&self, texts: Vec<Text>, urgency: Urgency) {
         let mut queue = lock(&self.queue);
-        if self.is_out(&mut queue) {
+        if is_out(&mut queue) {
             drop(queue);
             for text in texts {
                 text.ticket.give_up(text.index, true);
@@ -327,16 +327,6 @@ impl Shared {
         }
         drop(queue);
         self.work.notify_all();
-    }
-
-    /// Whether there is nobody to run a model now.
-    fn is_out(&self, queue: &mut Queue) -> bool {
-        if queue.suspended.is_some_and(|until| Instant::now() >= until) {
-            // The next run tells whether it goes on.
-            queue.suspended = None;
-            queue.failures = FAILURES_MAX - 1;
-        }
-        queue.stop || queue.threads == 0 || queue.suspended.is_some()
     }
 
     /// How long a first window of a text would take, with all that stands before it.
@@ -433,12 +423,9 @@ impl Shared {
     ) -> bool {
         let rows: Vec<Row> = windows.iter().map(|window| self.row(window)).collect();
         let since = Instant::now();
-        let options = match RunOptions::new() {
-            Ok(options) => Arc::new(options),
-            Err(_) => {
-                self.settle(windows, None);
-                return true;
-            }
+        let Ok(options) = RunOptions::new().map(Arc::new) else {
+            self.settle(windows, None);
+            return true;
         };
         *lock(slot) = Some(Running { since, options: Arc::clone(&options), told: false, windows });
         let scores = catch_unwind(AssertUnwindSafe(|| runner.run(&rows, length, &options)));
@@ -469,11 +456,11 @@ impl Shared {
                 Model::probability(&self.positive, self.temperature, row)
             })
             .collect();
-        let scored = scores.iter().flatten().count();
-        let failed = scored < windows.len();
+        let known = scores.iter().flatten().count();
+        let failed = known < windows.len();
         // Counted first: who is told of a score finds it in the counters too.
         add(&self.counts.runs, 1);
-        add(&self.counts.windows, scored as u64);
+        add(&self.counts.windows, known as u64);
         add(&self.counts.failed_runs, u64::from(failed));
         for (window, score) in windows.into_iter().zip(scores) {
             let verdict = score.map_or(Verdict::Failed, |score| {
@@ -558,6 +545,16 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether there is nobody to run a model now.
+fn is_out(queue: &mut Queue) -> bool {
+    if queue.suspended.is_some_and(|until| Instant::now() >= until) {
+        // The next run tells whether it goes on.
+        queue.suspended = None;
+        queue.failures = FAILURES_MAX - 1;
+    }
+    queue.stop || queue.threads == 0 || queue.suspended.is_some()
 }
 
 impl Tokens {

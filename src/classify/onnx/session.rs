@@ -69,12 +69,11 @@ impl Runner {
     ) -> Result<Self, String> {
         let said = |error: &dyn std::fmt::Display| one_line(&error.to_string());
         let built = Session::builder(environment).map_err(|error| said(&error))?;
-        let mut built = built
-            .with_optimization_level(GraphOptimizationLevel::Level3)
-            .and_then(|built| built.with_intra_threads(1))
-            .and_then(|built| built.with_inter_threads(1))
-            .and_then(|built| built.with_intra_op_spinning(false))
-            .map_err(|error| said(&error))?;
+        let built = built.with_optimization_level(GraphOptimizationLevel::Level3);
+        let built = built.map_err(|error| said(&error))?.with_intra_threads(1);
+        let built = built.map_err(|error| said(&error))?.with_inter_threads(1);
+        let built = built.map_err(|error| said(&error))?.with_intra_op_spinning(false);
+        let mut built = built.map_err(|error| said(&error))?;
         let session = built
             .commit_from_memory(graph)
             .map_err(|error| format!("not a graph that can be run: {}", said(&error)))?;

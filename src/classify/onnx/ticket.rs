@@ -40,7 +40,7 @@ pub struct Ticket {
 
 #[derive(Debug)]
 struct Text {
-    text: Arc<str>,
+    content: Arc<str>,
     key: Key,
     /// Windows and tokens, once they were counted.
     counted: Option<(usize, usize)>,
@@ -73,7 +73,7 @@ impl Ticket {
             .iter()
             .zip(keys)
             .map(|(document, key)| Text {
-                text: Arc::clone(&document.text),
+                content: Arc::clone(&document.text),
                 key,
                 counted: None,
                 missing: 0,
@@ -107,7 +107,7 @@ impl Ticket {
     pub fn wait(&self, until: Option<Instant>) {
         let mut texts = self.texts();
         while !texts.iter().all(|text| text.done) {
-            let left = until.map_or(Duration::from_secs(3_600), |until| {
+            let left = until.map_or(Duration::from_hours(1), |until| {
                 until.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
@@ -198,7 +198,7 @@ impl Ticket {
 
     pub(super) fn text(&self, index: usize) -> Arc<str> {
         let texts = self.texts();
-        texts.get(index).map_or_else(|| Arc::from(""), |text| Arc::clone(&text.text))
+        texts.get(index).map_or_else(|| Arc::from(""), |text| Arc::clone(&text.content))
     }
 
     /// Takes a score that was known already.

@@ -19,6 +19,7 @@ const BINS: usize = 15;
 
 /// One row, judged three times.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is counted by itself")]
 pub(super) struct Seen {
     pub(super) source: String,
     pub(super) kind: String,
@@ -189,7 +190,7 @@ fn auc(rows: &[&Seen]) -> Option<f64> {
         return None;
     }
     let (mut below, mut wins) = (0.0, 0.0);
-    for group in scored.chunk_by(|a, b| a.0 == b.0) {
+    for group in scored.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
         let up = group.iter().filter(|(_, positive)| *positive).count() as f64;
         let down = group.len() as f64 - up;
         wins += up * (below + down / 2.0);

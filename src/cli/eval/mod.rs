@@ -123,8 +123,8 @@ pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
         args.set_aside.as_deref().map_or_else(|| Ok(SetAside::new()), rows::set_aside)?;
     let pack = pack::build(&config, config.engine, 0)?;
     // Every row is scored, also where rules are enough: the two are compared.
-    let scorer = args.classifier.open(&config)?.map(|scorer| Scorer { when: When::All, ..scorer });
-    let mut judge = Judge::new(&pack, scorer.as_ref());
+    let asked = args.classifier.open(&config)?.map(|asked| Scorer { when: When::All, ..asked });
+    let mut judge = Judge::new(&pack, asked.as_ref());
     let mut scores = Scores::new(args.worst, pack.rules.engine_name(), &pack.step.pack);
     scores.passed_over = read.passed_over;
     let is_of = |source: &str, prefixes: &[String]| {
@@ -153,7 +153,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
             progress(at, cases.len());
         }
         let (outcome, seen) = judge_case(&mut judge, case, &case.row.text, &mut scores.latency);
-        if scorer.is_some() && !case.open_book && case.row.task == Task::Injection {
+        if asked.is_some() && !case.open_book && case.row.task == Task::Injection {
             scores.compared.add(seen);
         }
         if outcome.any && matches!(case.row.truth, Truth::Positive(_)) {

@@ -103,8 +103,8 @@ impl<S> Batch<S> {
     /// Waits for what scans still lack. A panic leaves them as they are, which says so.
     fn finish<C: Scanner<Scanned = S>>(&mut self, scanner: &mut C, metrics: &Metrics) {
         let items = self.parts.values_mut().flatten();
-        let scanned = items.map(|item| (&item.record, &mut item.scanned));
-        if guarded(|| scanner.finish(scanned)).is_none() {
+        let found = items.map(|item| (&item.record, &mut item.scanned));
+        if guarded(|| scanner.finish(found)).is_none() {
             metrics.panics.add(1);
             tracing::error!("panic while waiting for scores: the batch goes on without them");
         }

@@ -31,7 +31,7 @@ fn edit(path: &Path, from: &str, to: &str) {
 fn ask(classifier: &Classifier, text: &str) -> Scores {
     let documents = [Document::of_text(text)];
     let ticket = classifier.submit(&documents, Urgency::Patient);
-    ticket.wait(Some(Instant::now() + Duration::from_secs(60)));
+    ticket.wait(Some(Instant::now() + Duration::from_mins(1)));
     assert!(ticket.is_done(), "whoever waits gets an answer");
     let event = Event::new(Kind::Prompt, "e".into(), "a".into(), Millis(0));
     ticket.scores(&documents, &event)

@@ -30,8 +30,9 @@ fn scores(classifier: &Classifier, text: &str) -> Scores {
     ticket.scores(&documents, &event(text))
 }
 
-fn probability(scores: &Scores) -> f64 {
-    scores.seen.score.unwrap().probability()
+/// The score in millionths.
+fn score(scores: &Scores) -> u32 {
+    scores.seen.score.unwrap().millionths()
 }
 
 #[test]
@@ -61,14 +62,14 @@ fn a_score_is_the_calibrated_probability_of_the_hottest_window() {
         let classifier = open(&settings(name));
         let whole = scores(&classifier, &format!("hello team, {ATTACK} today"));
         assert_eq!(whole.seen.state, Scoring::Scored, "{name}");
-        assert_eq!(probability(&whole), 0.982_014, "{name}");
+        assert_eq!(score(&whole), 982_014, "{name}");
         let short = scores(&classifier, "hello team, please compile a full user today");
-        assert_eq!(probability(&short), 0.017_986, "{name}");
+        assert_eq!(score(&short), 17_986, "{name}");
         let none = scores(&classifier, "the weather in the garden today");
-        assert!(probability(&none) < 1e-5 && none.hot.is_empty(), "{name}");
+        assert!(score(&none) < 10 && none.hot.is_empty(), "{name}");
         // Filled up with others to a run of many rows, a text keeps its score.
         let long = format!("{} {ATTACK}", "the weather ".repeat(40));
-        assert_eq!(probability(&scores(&classifier, &long)), 0.982_014, "{name}");
+        assert_eq!(score(&scores(&classifier, &long)), 982_014, "{name}");
     }
 }
 
@@ -94,7 +95,7 @@ fn all_of_a_long_text_is_read_wherever_the_attack_stands() {
             assert_eq!(seen.tokens.scored, seen.tokens.total, "{name}, {place}");
             assert!(seen.tokens.total > 40_000, "{name}, {place}");
             let [hot] = found.hot.as_slice() else { panic!("{name}, {place}: {:?}", found.hot) };
-            let span = &text[hot.span.start..hot.span.end];
+            let span = text.get(hot.span.start..hot.span.end).unwrap();
             assert!(span.contains(ATTACK), "{name}, {place}: {span}");
             assert!(span.len() < 1_000, "{name}, {place}: {} bytes", span.len());
         }
@@ -145,7 +146,7 @@ fn batches_of_any_size_give_the_same_scores() {
     assert_eq!(alone, together);
     assert!(fewer_runs < many_runs, "{fewer_runs} against {many_runs}");
     for (n, scores) in alone.iter().enumerate() {
-        assert_eq!(probability(scores) > 0.5, n % 3 == 0, "text {n}");
+        assert_eq!(score(scores) > 500_000, n % 3 == 0, "text {n}");
     }
 }
 
@@ -177,7 +178,7 @@ fn a_deadline_sheds_what_it_cannot_hold_and_says_so() {
     ticket.wait(None);
     let whole = ticket.scores(&documents, &event(&text));
     assert_eq!(whole.seen.state, Scoring::Scored);
-    assert_eq!(probability(&whole), 0.982_014);
+    assert_eq!(score(&whole), 982_014);
     // And known from then on, whatever the deadline.
     assert_eq!(ask(Duration::ZERO, false).0, whole);
 }
@@ -200,12 +201,12 @@ fn the_white_space_treatment_is_an_option() {
     });
     let spaced = spaced.collect::<Vec<_>>().join("   ");
     let plain = scores(&open(&settings("two")), &spaced);
-    assert!(probability(&plain) < 1e-5);
+    assert!(score(&plain) < 10);
     // The tokenizer of `two` knows words by the white space before them, so of words that were
     // spaced out it finds the first; that of a Prompt Guard model finds all of them.
     let respaced = Settings { respace: Some(true), ..settings("three") };
     let classifier = open(&respaced);
-    assert_eq!(probability(&scores(&classifier, &format!("{ATTACK}  now"))), 0.982_014);
+    assert_eq!(score(&scores(&classifier, &format!("{ATTACK}  now"))), 982_014);
 }
 
 proptest! {
@@ -219,9 +220,9 @@ proptest! {
         let text = format!("{}{ATTACK}{}", "river ".repeat(before), " river".repeat(after));
         let found = scores(&CLASSIFIER, &text);
         prop_assert_eq!(found.seen.state, Scoring::Scored);
-        prop_assert_eq!(probability(&found), 0.982_014);
+        prop_assert_eq!(score(&found), 982_014);
         prop_assert_eq!(found.seen.tokens.total as usize, before + after + 6);
         let span = found.hot[0].span;
-        prop_assert!(text[span.start..span.end].contains(ATTACK));
+        prop_assert!(text.get(span.start..span.end).unwrap().contains(ATTACK));
     }
 }

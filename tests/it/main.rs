@@ -24,4 +24,5 @@ mod views;
 mod compose;
 mod simulation;
 mod soc;
+mod story;
 mod wire;

@@ -29,7 +29,7 @@ pub use breaker::Breaker;
 pub use file::PolicyError;
 pub use flow::LabelSet;
 pub use glob::Glob;
-pub use orders::{Command, Grant, Mode, Order, Orders, Scope, Silence};
+pub use orders::{Command, Grant, Mode, Order, Orders, Scope, Silence, Silenced};
 pub use origin::{Origin, OriginRule};
 pub use tools::{Access, Breach, Count, Covering, Governance, Halt, Per, Quota};
 

@@ -148,6 +148,9 @@ pub struct Silence {
     pub until: Millis,
 }
 
+/// Whose alerts of which signal and tool are silenced.
+pub type Silenced = (Scope, Option<String>, Option<String>);
+
 /// An approval that is given before anybody asks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Grant {
@@ -203,7 +206,7 @@ pub struct Orders {
     /// Packs named by scope.
     pub packs: BTreeMap<Scope, String>,
     /// Silenced signals and tools by scope, with when it begins and ends.
-    pub silences: BTreeMap<(Scope, Option<String>, Option<String>), (Option<Millis>, Millis)>,
+    pub silences: BTreeMap<Silenced, (Option<Millis>, Millis)>,
     /// Offset of the control topic up to which this is true (next offset to read).
     pub offset: i64,
 }

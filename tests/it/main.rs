@@ -25,4 +25,5 @@ mod views;
 mod compose;
 mod simulation;
 mod soc;
+mod story;
 mod wire;

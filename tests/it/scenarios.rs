@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use weir::audit::verify;
 use weir::detect::{EngineKind, Rules, ScanLimits};
@@ -22,6 +22,8 @@ use weir::pipeline::step::Step;
 use weir::policy::{Command, Grant, Mode, Order, Orders, Policy, Scope, Silence};
 use weir::redact::Key32;
 use weir::state::{Partition, Staged};
+
+use crate::story::{EXPECTED, written};
 
 static PACKS: LazyLock<Rules> = LazyLock::new(|| compiled(load(&builtin()).unwrap()));
 static NONE: LazyLock<Rules> = LazyLock::new(|| compiled(RuleSet::default()));
@@ -172,63 +174,6 @@ impl<'f> Run<'f> {
     }
 }
 
-/// An event v1 from the short form of a step.
-fn written(mut said: Map<String, Value>, offset: i64, now: i64) -> Value {
-    let mut take = |name: &str| said.remove(name).filter(|value| !value.is_null());
-    let mut tool = Map::new();
-    let mut kind = None;
-    let mut text = None;
-    for (name, is) in [("prompt", "prompt"), ("output", "output")] {
-        if let Some(value) = take(name) {
-            kind = Some(is);
-            text = Some(value);
-        }
-    }
-    for (name, is) in [("call", "tool_call"), ("result", "tool_result")] {
-        if let Some(name) = take(name) {
-            kind = Some(is);
-            tool.insert("name".into(), name);
-        }
-    }
-    for (name, field) in [
-        ("params", "params"),
-        ("content", "result"),
-        ("rows", "rows"),
-        ("bytes", "bytes"),
-        ("error", "error"),
-        ("call_id", "call_id"),
-    ] {
-        if let Some(value) = take(name) {
-            tool.insert(field.into(), value);
-        }
-    }
-    let agent = take("agent").unwrap_or(json!("bot"));
-    let mut agent = json!({ "id": agent });
-    if let Some(name) = take("type") {
-        agent["type"] = name;
-    }
-    let id = take("id").unwrap_or(json!(format!("e{offset}")));
-    let ts = take("ts").unwrap_or(json!(now));
-    let kind = kind.expect("a step is one of prompt, output, call, result");
-    let mut event = json!({ "v": 1, "id": id, "ts": ts, "kind": kind, "agent": agent });
-    if let Some(text) = text {
-        event["text"] = text;
-    }
-    if !tool.is_empty() {
-        event["tool"] = Value::Object(tool);
-    }
-    if let Some(cost) = take("cost_usd") {
-        event["usage"] = json!({ "cost_usd": cost });
-    }
-    for name in ["tenant", "session", "user", "data_classes", "messages", "delegation"] {
-        if let Some(value) = take(name) {
-            event[name] = value;
-        }
-    }
-    assert!(said.is_empty(), "unknown words in a step: {said:?}");
-    event
-}
-
 /// Milliseconds of `5s`, `31m`, `2h`, `1d`.
 fn duration(text: &str) -> i64 {
     let (number, unit) = text.split_at(text.len() - 1);
@@ -289,20 +234,6 @@ fn check(verdict: &Value, step: &Map<String, Value>, place: &str) {
         assert!(reasons.iter().any(told), "{place}: {verdict:#}");
     }
 }
-
-const EXPECTED: &[&str] = &[
-    "then",
-    "why",
-    "severity",
-    "enforced",
-    "hold",
-    "repeat",
-    "retry_within",
-    "hint",
-    "message",
-    "times",
-    "figures",
-];
 
 fn scope(text: &str) -> Scope {
     match text.split_once(' ') {

@@ -13,6 +13,7 @@ use weir::state::{Partition, Staged, owner};
 use weir::wire::event::{FieldMap, ReadLimits, read};
 
 use crate::decide::{no_rules, record};
+use crate::program::{self, text};
 
 const PARTITIONS: u32 = 4;
 
@@ -23,12 +24,7 @@ tools:
 
 /// An exit code, standard output, standard error.
 fn weir(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WEIR_")) {
-        command.env_remove(name);
-    }
-    let output = command.args(arguments).current_dir(folder).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let output = program::weir(folder, arguments, "");
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
@@ -50,7 +46,7 @@ fn late() -> String {
         let home = partition_of(name, PARTITIONS);
         home != 0 && !taken.contains(&home)
     };
-    (0..).map(|n| format!("late{n}")).find(free).unwrap()
+    (0..100).map(|n| format!("late{n}")).find(free).unwrap()
 }
 
 /// What three agents do, and an order about one of them that comes before its first event.
@@ -140,12 +136,8 @@ fn a_question_to_a_chain_that_was_changed_is_answered_with_a_warning() {
     let folder = folder.path();
     file(folder, "audit.jsonl", Topic::Audit, &written());
     let text = std::fs::read_to_string(folder.join("audit.jsonl")).unwrap();
-    let without: String = text
-        .lines()
-        .filter(|line| !line.contains("bot-1"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    std::fs::write(folder.join("audit.jsonl"), without).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains("bot-1")).collect();
+    std::fs::write(folder.join("audit.jsonl"), without.join("\n")).unwrap();
     let (code, shown, told) = weir(folder, &["audit", "query", "audit.jsonl", "--agent", "bot"]);
     assert_eq!(code, 1, "{shown}");
     assert!(told.contains("is NOT INTACT: record 1 is missing"), "{told}");
@@ -458,7 +450,7 @@ pub(crate) fn records() -> Vec<(&'static str, serde_json::Value)> {
     let mut staged = Staged::new(state);
     let next = only(5, "db.read");
     let scanned = other.scan(&mut rules.scratch(), &next);
-    other.record(&mut staged, &weir::policy::Orders::default(), &scanned, 0, &mut out);
+    other.record(&mut staged, &weir::policy::Orders::default(), &next, &scanned, 0, &mut out);
     let alerts = of(Topic::Alerts, &out).into_iter().map(|alert| ("alerts", alert));
     let audit = of(Topic::Audit, &out).into_iter().map(|audit| ("audit", audit));
     alerts.chain(audit).collect()

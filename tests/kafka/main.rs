@@ -23,3 +23,7 @@ mod kill_switch;
 mod lifecycle;
 mod outages;
 mod routing;
+mod scenarios;
+mod soc;
+#[path = "../it/story.rs"]
+mod story;

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use weir::detect::{EngineKind, Rules, ScanLimits};
 use weir::event::Millis;
+use weir::patterns::RuleSet;
 use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::{Sequential, Step};
+use weir::policy::Policy;
 
 use crate::records::{Follower, Read};
 use crate::site::Site;
@@ -59,6 +61,20 @@ impl Oracle {
         Self { rules, step }
     }
 
+    /// With another policy.
+    pub(crate) fn with_policy(mut self, policy: Policy) -> Self {
+        self.step.setup.policy = policy;
+        self
+    }
+
+    /// With other rules, which the instance knows by this hash.
+    pub(crate) fn with_rules(mut self, set: RuleSet, pack: &str) -> Self {
+        self.rules = Rules::compile(set, ScanLimits::default(), EngineKind::Rust)
+            .expect("the rules compile");
+        pack.clone_into(&mut self.step.pack);
+        self
+    }
+
     fn run(&self, inputs: &[InRecord]) -> Expected {
         let mut run = Sequential::new(&self.step, &self.rules);
         let (mut out, mut later) = (Vec::new(), Vec::new());
@@ -74,6 +90,11 @@ impl Oracle {
 
 /// Reads all topics of a site to their end and holds them against the pure run: nothing lost, doubled or out of order.
 pub(crate) fn assert_same_as_sequential(site: &Site) {
+    assert_same(site, &Oracle::new(site));
+}
+
+/// The same, for a run of one's own making.
+pub(crate) fn assert_same(site: &Site, oracle: &Oracle) {
     let topics: Vec<String> = std::iter::once("events")
         .chain(COMPARED.iter().map(|(_, name)| *name))
         .map(|name| site.topic(name))
@@ -81,7 +102,6 @@ pub(crate) fn assert_same_as_sequential(site: &Site) {
     let mut follower = Follower::new(&site.broker.address, &topics);
     follower.settle(Duration::from_secs(2));
 
-    let oracle = Oracle::new(site);
     let mut inputs: BTreeMap<i32, Vec<InRecord>> = BTreeMap::new();
     for record in follower.of(&site.topic("events")) {
         inputs.entry(record.partition).or_default().push(in_record(record));

@@ -196,12 +196,15 @@ fn time(record: &Value) -> Millis {
     Millis(record["now"].as_i64().unwrap_or_default())
 }
 
-/// The latest records that fit: time, partition, number in its chain, bytes.
+/// A record that fits: time, partition, which of those that fit it was, bytes.
+type Fit = (i64, i32, u64, Vec<u8>);
+
+/// The latest records that fit.
 #[derive(Default)]
 struct Found {
     limit: usize,
     seen: u64,
-    latest: BinaryHeap<Reverse<(i64, i32, u64, Vec<u8>)>>,
+    latest: BinaryHeap<Reverse<Fit>>,
 }
 
 impl Found {

@@ -41,6 +41,7 @@ pub(super) struct Sources {
     pub(super) candidates: Arc<Source>,
     pub(super) decode_depth: Arc<Source>,
     pub(super) decoded: Arc<Source>,
+    pub(super) held: Arc<Source>,
     pub(super) tags: Arc<Source>,
     pub(super) selectors: Arc<Source>,
 }
@@ -72,6 +73,7 @@ impl Default for Sources {
             findings: source("findings", "the event has more findings than are kept"),
             candidates: source("candidates", "a text is too costly to scan whole"),
             decode_depth: source("decode_depth", "a text is encoded deeper than is read"),
+            held: source("held", "a stream holds something that does not end"),
             decoded: source("decoded", "a text holds more encoded text than is read"),
             tags: hidden("tags", "text is hidden in Unicode tag characters"),
             selectors: hidden("selectors", "text is hidden in variation selectors"),

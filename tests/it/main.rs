@@ -21,4 +21,5 @@ mod config;
 mod views;
 mod compose;
 mod simulation;
+mod stream;
 mod wire;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::detect::Scratch;
+use crate::detect::{Scan, Scratch};
 use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
 use crate::inspect::{At, Decision, Incoming, decide, item};
 use crate::pipeline::run::Pack;
@@ -13,6 +13,7 @@ use crate::state::{Partition, Staged};
 
 use super::super::failure::Failure;
 use super::super::out::{Out, note};
+use super::chunks::{Streamed, Streams};
 use super::input::Input;
 use super::report::{Report, Subject};
 use super::{InputKind, ScanArgs, Tally};
@@ -46,6 +47,7 @@ pub(super) fn scan(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     let mut judge = Judge::new(pack);
+    judge.streams = args.chunk.map(|chunks| Streams::new(pack, chunks));
     let mut report = Report::new(args.output, args.redact, args.input == InputKind::Text);
     report.begin(out)?;
     for mut input in inputs {
@@ -59,8 +61,8 @@ pub(super) fn scan(
             };
             let id = serde_json::Value::from(name.as_str());
             let subject = Subject { file: &name, line: None, id: &id, text: &text };
-            judge.one(&subject, Kind::Prompt, Carrier::User, "scan", |decision| {
-                report.write(&subject, decision, out, tally)
+            judge.one(&subject, Kind::Prompt, Carrier::User, "scan", |decision, streamed| {
+                report.write(&subject, decision, streamed, (&mut *out, &mut *tally))
             })?;
             continue;
         }
@@ -71,8 +73,8 @@ pub(super) fn scan(
                 Ok((id, text, kind, carrier, agent)) => {
                     let subject =
                         Subject { file: &input.name, line: Some(number), id: &id, text: &text };
-                    judge.one(&subject, kind, carrier, &agent, |decision| {
-                        report.write(&subject, decision, out, tally)
+                    judge.one(&subject, kind, carrier, &agent, |decision, streamed| {
+                        report.write(&subject, decision, streamed, (&mut *out, &mut *tally))
                     })?;
                 }
                 Err(problem) => {
@@ -120,11 +122,13 @@ fn read(line: &[u8]) -> Result<Read<'_>, String> {
 pub(in crate::cli) struct Judge<'p> {
     pack: &'p Pack,
     scratch: Scratch<'p>,
+    /// Where texts are read in pieces.
+    streams: Option<Streams<'p>>,
 }
 
 impl<'p> Judge<'p> {
     pub(in crate::cli) fn new(pack: &'p Pack) -> Self {
-        Self { pack, scratch: pack.rules.scratch() }
+        Self { pack, scratch: pack.rules.scratch(), streams: None }
     }
 
     fn one(
@@ -133,15 +137,18 @@ impl<'p> Judge<'p> {
         kind: Kind,
         carrier: Carrier,
         agent: &str,
-        then: impl FnOnce(&Decision<'_>) -> Result<(), Failure>,
+        then: impl FnOnce(&Decision<'_>, Option<&Streamed>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let id = subject.id.as_str().filter(|id| !id.is_empty()).unwrap_or("-");
-        self.event(
-            Event::new(kind, id.into(), agent.into(), Millis(0)),
-            subject.text,
-            carrier,
-            then,
-        )
+        let event =
+            event(Event::new(kind, id.into(), agent.into(), Millis(0)), subject.text, carrier);
+        match &mut self.streams {
+            None => self.decided(&event, |decision| then(decision, None)),
+            Some(streams) => {
+                let streamed = streams.read(&event, subject.text, carrier)?;
+                self.decide(&event, &streamed.scan, |decision| then(decision, Some(&streamed)))
+            }
+        }
     }
 
     /// A text that nobody in particular said.
@@ -152,36 +159,41 @@ impl<'p> Judge<'p> {
         carrier: Carrier,
         then: impl FnOnce(&Decision<'_>) -> R,
     ) -> R {
-        self.event(Event::new(kind, "-".into(), "scan".into(), Millis(0)), text, carrier, then)
+        let event = event(Event::new(kind, "-".into(), "scan".into(), Millis(0)), text, carrier);
+        self.decided(&event, then)
     }
 
-    fn event<'t, R>(
-        &mut self,
-        mut event: Event<'t>,
-        text: &'t str,
-        carrier: Carrier,
+    fn decided<R>(&mut self, event: &Event<'_>, then: impl FnOnce(&Decision<'_>) -> R) -> R {
+        let scan = self.scratch.scan(event);
+        self.decide(event, &scan, then)
+    }
+
+    fn decide<R>(
+        &self,
+        event: &Event<'_>,
+        scan: &Scan,
         then: impl FnOnce(&Decision<'_>) -> R,
     ) -> R {
-        event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-        event.fields.push(Field {
-            node: 0,
-            place: Place::Value,
-            carrier,
-            text: text.into(),
-            token: RecordSpan::default(),
-        });
-        let scan = self.scratch.scan(&event);
         let state = Partition::default();
         let mut staged = Staged::new(&state);
         let at = At { topic: "scan", partition: 0, offset: 0, now: Millis(0) };
-        let incoming = Incoming {
-            event: &event,
-            at,
-            item: item(&event, text.as_bytes()),
-            partitions: 0,
-            scan: &scan,
-        };
+        let text = event.fields.first().map_or("", |field| &field.text);
+        let item = item(event, text.as_bytes());
+        let incoming = Incoming { event, at, item, partitions: 0, scan };
         let decision = decide(&self.pack.step.setup, &Orders::default(), &mut staged, &incoming);
         then(&decision)
     }
+}
+
+/// The event with one string.
+fn event<'t>(mut event: Event<'t>, text: &'t str, carrier: Carrier) -> Event<'t> {
+    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
+    event.fields.push(Field {
+        node: 0,
+        place: Place::Value,
+        carrier,
+        text: text.into(),
+        token: RecordSpan::default(),
+    });
+    event
 }

@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use weir::detect::{EngineKind, Rules, ScanLimits};
-use weir::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use weir::event::{Carrier, Event, Kind, Millis};
 use weir::inspect::partition_of;
 use weir::patterns::{builtin, load};
 use weir::pipeline::log::{Headers, InRecord};
@@ -38,15 +38,12 @@ way to keep the sheet in step with the plan, or do we have to copy changes by ha
 
 fn event(fields: &[(&str, &str)], kind: Kind) -> Event<'static> {
     let mut event = Event::new(kind, "e".to_owned().into(), "a".to_owned().into(), Millis(0));
-    for (at, (key, text)) in fields.iter().enumerate() {
-        event.nodes.push(Node { parent: None, segment: Segment::Key((*key).to_owned().into()) });
-        event.fields.push(Field {
-            node: at as u32,
-            place: Place::Value,
-            carrier: Carrier::of_kind(kind),
-            text: (*text).to_owned().into(),
-            token: RecordSpan::default(),
-        });
+    for (key, text) in fields {
+        event.push_text(
+            (*key).to_owned().into(),
+            (*text).to_owned().into(),
+            Carrier::of_kind(kind),
+        );
     }
     event
 }

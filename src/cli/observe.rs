@@ -114,6 +114,7 @@ fn count(metrics: &Metrics, scrape: &mut Scrape) {
         (&names::OUTPUT_BYTES, &metrics.output_bytes),
         (&names::STATE_RECORDS, &metrics.state_records),
         (&names::STATE_BYTES, &metrics.state_bytes),
+        (&names::SCANNED_AHEAD, &metrics.scanned_ahead),
         (&names::REBUILDS, &metrics.rebuilds),
         (&names::WAITS, &metrics.waits),
         (&names::PANICS, &metrics.panics),

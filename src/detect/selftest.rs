@@ -4,7 +4,7 @@
 //! a rule cannot pass in one build and fail in another.
 
 use super::{CompileError, EngineKind, Rules, ScanLimits, Scratch};
-use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use crate::event::{Carrier, Event, Millis};
 use crate::finding::Confidence;
 use crate::patterns::{Rule, RuleSet, generate};
 
@@ -113,20 +113,7 @@ fn failure(rule: &Rule, engine: &'static str, positive: bool, example: &str) -> 
 
 /// An event of one string, at `/text`.
 fn event_of(text: &str, carrier: Carrier) -> Event<'_> {
-    let kind = match carrier {
-        Carrier::System | Carrier::User | Carrier::Retrieved => Kind::Prompt,
-        Carrier::Assistant => Kind::Output,
-        Carrier::ToolCall => Kind::ToolCall,
-        Carrier::ToolResult => Kind::ToolResult,
-    };
-    let mut event = Event::new(kind, "example".into(), "example".into(), Millis(0));
-    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-    event.fields.push(Field {
-        node: 0,
-        place: Place::Value,
-        carrier,
-        text: text.into(),
-        token: RecordSpan::default(),
-    });
+    let mut event = Event::new(carrier.kind(), "example".into(), "example".into(), Millis(0));
+    event.push_text("text".into(), text.into(), carrier);
     event
 }

@@ -19,9 +19,7 @@ use super::mention::{self, Fences};
 use super::scan::{Found, Judge, Reading, kept, wanted};
 use super::{CompileError, Rules, Scratch, SpecOf, bit};
 use crate::engine::{Match, Walk, Walked};
-use crate::event::{
-    Carrier, Event, Field, Kind, Millis, Node, Place, RawSpan, RecordSpan, Segment,
-};
+use crate::event::{Carrier, Event, Millis, RawSpan};
 use crate::finding::{Coverage, Finding, ViewName};
 use crate::text::decode::{Decoded, Growing, is_coded, nested_from, open_from};
 use crate::text::{
@@ -203,7 +201,6 @@ pub struct Streamer<'a> {
     scratch: Scratch<'a>,
     walk: Walk<'a>,
     carrier: Carrier,
-    kind: Kind,
     clean: View,
     folded: View,
     folder: Folder,
@@ -235,17 +232,16 @@ struct Step<'t> {
 }
 
 impl<'a> Streamer<'a> {
-    /// For streams of one carrier, in events of one kind.
+    /// For streams of one carrier.
     ///
     /// # Errors
     /// [`CompileError`] where the rules are too large for one automaton.
-    pub fn new(rules: &'a Rules, carrier: Carrier, kind: Kind) -> Result<Self, CompileError> {
+    pub fn new(rules: &'a Rules, carrier: Carrier) -> Result<Self, CompileError> {
         Ok(Self {
             rules,
             scratch: rules.scratch(),
             walk: rules.walker(carrier)?.walk(),
             carrier,
-            kind,
             clean: View::default(),
             folded: View::default(),
             folder: Folder::default(),
@@ -508,7 +504,7 @@ impl<'a> Streamer<'a> {
         if folds {
             readings.push((Reading::Folded, Some(&folded)));
         }
-        let event = event(self.kind, self.carrier, text);
+        let event = event(self.carrier, text);
         let Some(field) = event.fields.first() else { return };
         let rules = self.rules;
         let mut found = Vec::new();
@@ -641,7 +637,7 @@ impl<'a> Streamer<'a> {
         text: &str,
         what: impl FnOnce(&mut Reader<'_, 'a, '_>) -> super::decoded::Held,
     ) {
-        let event = event(self.kind, self.carrier, text);
+        let event = event(self.carrier, text);
         let Some(field) = event.fields.first() else { return };
         let mut reader = Reader {
             rules: self.rules,
@@ -736,15 +732,8 @@ fn moved(hit: Found, by: usize) -> Found {
 }
 
 /// The kept text as an event: one string.
-fn event(kind: Kind, carrier: Carrier, text: &str) -> Event<'_> {
-    let mut event = Event::new(kind, "-".into(), "stream".into(), Millis(0));
-    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-    event.fields.push(Field {
-        node: 0,
-        place: Place::Value,
-        carrier,
-        text: text.into(),
-        token: RecordSpan::default(),
-    });
+fn event(carrier: Carrier, text: &str) -> Event<'_> {
+    let mut event = Event::new(carrier.kind(), "-".into(), "stream".into(), Millis(0));
+    event.push_text("text".into(), text.into(), carrier);
     event
 }

@@ -125,6 +125,17 @@ impl Carrier {
             Kind::ToolResult => Self::ToolResult,
         }
     }
+
+    /// The kind of event in which such a string is met first.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::System | Self::User | Self::Retrieved => Kind::Prompt,
+            Self::Assistant => Kind::Output,
+            Self::ToolCall => Kind::ToolCall,
+            Self::ToolResult => Kind::ToolResult,
+        }
+    }
 }
 
 /// Where in its JSON object a scanned string stands.
@@ -265,6 +276,50 @@ pub enum ParamValue<'r> {
     Object,
 }
 
+impl Field<'_> {
+    fn into_owned(self) -> Field<'static> {
+        let Self { node, place, carrier, text, token } = self;
+        Field { node, place, carrier, text: owned(text), token }
+    }
+}
+
+impl Node<'_> {
+    fn into_owned(self) -> Node<'static> {
+        let segment = match self.segment {
+            Segment::Key(key) => Segment::Key(owned(key)),
+            Segment::Index(index) => Segment::Index(index),
+        };
+        Node { parent: self.parent, segment }
+    }
+}
+
+impl Tool<'_> {
+    fn into_owned(self) -> Tool<'static> {
+        let Self { name, call_id, rows, bytes, error, params } = self;
+        let values = params.values.into_iter().map(|param| Param {
+            path: param.path,
+            value: match param.value {
+                ParamValue::Text(text) => ParamValue::Text(owned(text)),
+                ParamValue::Number(number) => ParamValue::Number(owned(number)),
+                ParamValue::Bool(value) => ParamValue::Bool(value),
+                ParamValue::Null => ParamValue::Null,
+                ParamValue::List(length) => ParamValue::List(length),
+                ParamValue::Object => ParamValue::Object,
+            },
+            field: param.field,
+        });
+        let params = Params { values: values.collect(), unclear: params.unclear };
+        Tool { name: owned(name), call_id: call_id.map(owned), rows, bytes, error, params }
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    match text {
+        Cow::Borrowed("") => Cow::Borrowed(""),
+        text => Cow::Owned(text.into_owned()),
+    }
+}
+
 /// A chunk's place in a streamed answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream<'r> {
@@ -367,6 +422,48 @@ impl<'r> Event<'r> {
             traceparent: None,
             fields: Vec::new(),
             nodes: Vec::new(),
+        }
+    }
+
+    /// Adds a string that no record holds: a member of the root, to be scanned.
+    pub fn push_text(&mut self, key: Cow<'r, str>, text: Cow<'r, str>, carrier: Carrier) {
+        let node = self.nodes.len() as u32;
+        self.nodes.push(Node { parent: None, segment: Segment::Key(key) });
+        let (place, token) = (Place::Value, RecordSpan::default());
+        self.fields.push(Field { node, place, carrier, text, token });
+    }
+
+    /// The same event with bytes of its own, for where it must outlive its record's.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        Event {
+            id: owned(self.id),
+            ts: self.ts,
+            kind: self.kind,
+            tenant: owned(self.tenant),
+            agent: owned(self.agent),
+            agent_type: self.agent_type.map(owned),
+            session: self.session.map(owned),
+            user: self.user.map(owned),
+            delegation: self.delegation.into_iter().map(owned).collect(),
+            tool: self.tool.map(Tool::into_owned),
+            stream: self.stream.map(|stream| Stream {
+                id: owned(stream.id),
+                seq: stream.seq,
+                last: stream.last,
+            }),
+            deployment: Deployment {
+                id: self.deployment.id.map(owned),
+                prompt_hash: self.deployment.prompt_hash.map(owned),
+                tools_hash: self.deployment.tools_hash.map(owned),
+            },
+            usage: self.usage,
+            model: self.model.map(owned),
+            latency_ms: self.latency_ms,
+            data_classes: self.data_classes.into_iter().map(owned).collect(),
+            traceparent: self.traceparent.map(owned),
+            fields: self.fields.into_iter().map(Field::into_owned).collect(),
+            nodes: self.nodes.into_iter().map(Node::into_owned).collect(),
         }
     }
 

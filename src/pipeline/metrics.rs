@@ -78,6 +78,8 @@ counters! {
     state_records,
     /// Bytes of their keys and values.
     state_bytes,
+    /// Records scanned while the batch before theirs was committed.
+    scanned_ahead,
     /// Committed transactions.
     batches,
     /// Aborted transactions.

@@ -17,7 +17,7 @@ use crate::pipeline::log::{InRecord, Log, LogError, Now, OutRecord};
 use crate::pipeline::memory::{Cluster, Connection, MemoryControl};
 use crate::pipeline::metrics::{LaneState, Metrics};
 use crate::pipeline::step::{Outcome, Scanned, Step};
-use crate::pipeline::work::{Poison, Work};
+use crate::pipeline::work::{Poison, Scanner, Work};
 use crate::state::{Partition, Staged};
 
 /// How lanes and the control reader reach the log.
@@ -241,24 +241,27 @@ fn keep_lane<C: Connect>(connect: &C, site: &Site, number: usize) {
 }
 
 /// Ticks a lane until it is told to stop and stands between batches.
-fn drive<L: Log>(mut lane: Lane<L>, site: &Site) -> Result<(), LogError> {
+fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(), LogError> {
     let mut stopping: Option<Instant> = None;
     loop {
         let version = site.packs.version();
         let pack = site.packs.current();
         let trouble = site.packs.trouble();
-        let mut work = Inspecting { pack: &pack, scratch: pack.rules.scratch(), trouble };
+        let mut scanner = Scanning { pack: &pack, scratch: pack.rules.scratch() };
+        let mut work = Inspecting { pack: &pack, trouble };
         loop {
+            let swapped = site.packs.version() != version;
+            lane.look_ahead(!swapped && !site.stopped());
             if site.stopped() {
                 let since = *stopping.get_or_insert_with(Instant::now);
                 if lane.at_boundary() || since.elapsed() > site.drain {
                     return Ok(());
                 }
             }
-            if lane.at_boundary() && site.packs.version() != version {
+            if lane.at_boundary() && swapped {
                 break;
             }
-            lane.tick(&mut work, &site.board)?;
+            lane.tick(&mut scanner, &mut work, &site.board)?;
         }
     }
 }
@@ -288,27 +291,36 @@ impl Pause {
     }
 }
 
-/// [`Step`] at work with its pack's working memory.
-struct Inspecting<'p> {
+/// The stateless half with its pack's working memory.
+struct Scanning<'p> {
     pack: &'p Pack,
     scratch: Scratch<'p>,
-    trouble: Option<Arc<Trouble>>,
 }
 
-impl Work for Inspecting<'_> {
-    type Scanned<'r> = Scanned<'r>;
+impl Scanner for Scanning<'_> {
+    type Scanned = Scanned<'static>;
 
-    fn scan<'r>(&mut self, record: &'r InRecord) -> Scanned<'r> {
-        self.pack.step.scan(&mut self.scratch, record)
+    fn scan(&mut self, record: &InRecord) -> Scanned<'static> {
+        self.pack.step.scan(&mut self.scratch, record).into_owned()
     }
 
-    fn poisoned<'r>(&mut self, record: &'r InRecord, why: Poison) -> Scanned<'r> {
+    fn poisoned(&mut self, record: &InRecord, why: Poison) -> Scanned<'static> {
         self.pack.step.refuse(record, why.name())
     }
 
     fn reset(&mut self) {
         self.scratch = self.pack.rules.scratch();
     }
+}
+
+/// The stateful half of one pack.
+struct Inspecting<'p> {
+    pack: &'p Pack,
+    trouble: Option<Arc<Trouble>>,
+}
+
+impl Work for Inspecting<'_> {
+    type Scanned = Scanned<'static>;
 
     fn control(
         &mut self,
@@ -332,7 +344,7 @@ impl Work for Inspecting<'_> {
         staged: &mut Staged<'_>,
         standing: &Standing,
         record: &InRecord,
-        scanned: &Scanned<'_>,
+        scanned: &Scanned<'static>,
         scan_time: Duration,
         out: &mut Vec<OutRecord>,
     ) -> Option<Outcome> {
@@ -342,7 +354,7 @@ impl Work for Inspecting<'_> {
             self.pack.step.trouble(staged, record, trouble.at, &trouble.message, out);
         }
         let took_us = u64::try_from(scan_time.as_micros()).unwrap_or(u64::MAX);
-        Some(self.pack.step.record(staged, &standing.orders, scanned, took_us, out))
+        Some(self.pack.step.record(staged, &standing.orders, record, scanned, took_us, out))
     }
 
     fn timers(

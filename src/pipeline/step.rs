@@ -55,8 +55,20 @@ pub struct Step {
 /// A record, read and scanned: everything that needs no state.
 #[derive(Debug)]
 pub struct Scanned<'r> {
-    record: &'r InRecord,
     read: Result<Readable<'r>, Refused>,
+}
+
+impl Scanned<'_> {
+    /// The same with bytes of its own, for where it is moved along with its record.
+    #[must_use]
+    pub fn into_owned(self) -> Scanned<'static> {
+        let read = self.read.map(|Readable { event, item, scan }| Readable {
+            event: event.into_owned(),
+            item,
+            scan,
+        });
+        Scanned { read }
+    }
 }
 
 #[derive(Debug)]
@@ -128,13 +140,13 @@ impl Step {
             reason: unreadable.reason.name(),
             unreadable,
         });
-        Scanned { record, read }
+        Scanned { read }
     }
 
     /// Stands in for [`Step::scan`] where the record must be turned away whatever it holds,
     /// because inspecting or writing it failed. It is blocked and goes to the dead letter queue.
     #[must_use]
-    pub fn refuse<'r>(&self, record: &'r InRecord, reason: &'static str) -> Scanned<'r> {
+    pub fn refuse(&self, record: &InRecord, reason: &'static str) -> Scanned<'static> {
         let mut unreadable = Unreadable::no_value();
         unreadable.message = format!("the record could not be handled: {reason}");
         // Reading names no rule and cannot be what failed: whose record it was is still told.
@@ -145,7 +157,7 @@ impl Step {
             unreadable.agent = Some(event.agent.into_owned());
             unreadable.tenant = Some(event.tenant.into_owned());
         }
-        Scanned { record, read: Err(Refused { stage: Stage::Inspect, reason, unreadable }) }
+        Scanned { read: Err(Refused { stage: Stage::Inspect, reason, unreadable }) }
     }
 
     /// The half in offset order: moves the partition's clock, fires what is due, decides,
@@ -154,11 +166,11 @@ impl Step {
         &self,
         staged: &mut Staged<'_>,
         orders: &Orders,
+        record: &InRecord,
         scanned: &Scanned<'_>,
         took_us: u64,
         out: &mut Vec<OutRecord>,
     ) -> Outcome {
-        let record = scanned.record;
         let now = staged.advance(record.timestamp);
         staged.set_partitions(self.partitions);
         let at = At { topic: &self.topic, partition: record.partition, offset: record.offset, now };

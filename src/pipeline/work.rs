@@ -32,20 +32,26 @@ impl Poison {
     }
 }
 
-/// One pack and one policy at work.
-pub trait Work {
-    /// What the stateless half found; kept over an abort.
-    type Scanned<'r>;
+/// The stateless half: what a record holds. It may run while another batch commits.
+pub trait Scanner: Send {
+    /// What was found; kept over an abort.
+    type Scanned: Send;
 
-    /// The stateless half.
-    fn scan<'r>(&mut self, record: &'r InRecord) -> Self::Scanned<'r>;
+    /// Looks at one record.
+    fn scan(&mut self, record: &InRecord) -> Self::Scanned;
 
-    /// Stands in for [`Work::scan`] where the record must be turned away: it leads to a block
-    /// verdict and a dead letter.
-    fn poisoned<'r>(&mut self, record: &'r InRecord, why: Poison) -> Self::Scanned<'r>;
+    /// Stands in for [`Scanner::scan`] where the record must be turned away: it leads to a
+    /// block verdict and a dead letter.
+    fn poisoned(&mut self, record: &InRecord, why: Poison) -> Self::Scanned;
 
     /// Throws working memory away that a panic may have left half written.
     fn reset(&mut self);
+}
+
+/// The stateful half: one pack and one policy at work, in offset order.
+pub trait Work {
+    /// What the stateless half found.
+    type Scanned;
 
     /// Begins a partition's part of a batch: orders that the partition has not applied yet.
     fn control(
@@ -63,7 +69,7 @@ pub trait Work {
         staged: &mut Staged<'_>,
         standing: &Standing,
         record: &InRecord,
-        scanned: &Self::Scanned<'_>,
+        scanned: &Self::Scanned,
         scan_time: Duration,
         out: &mut Vec<OutRecord>,
     ) -> Option<Outcome>;

@@ -1,33 +1,12 @@
 //! The commands as a user meets them: the real binary, its output and its exit codes.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-/// Runs the binary in an empty folder with nothing of ours in the environment.
+use crate::program::{self, text};
+
+/// Runs the binary in an empty folder.
 fn weir(arguments: &[&str], input: &str) -> Output {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    for (name, _) in std::env::vars() {
-        if name.starts_with("WEIR_") {
-            command.env_remove(name);
-        }
-    }
-    let mut child = command
-        .args(arguments)
-        .current_dir(folder.path())
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that does not read its input may be gone already.
-    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
-    child.wait_with_output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    program::weir(tempfile::tempdir().unwrap().path(), arguments, input)
 }
 
 #[test]

@@ -389,7 +389,7 @@ fn a_record_that_must_be_turned_away_still_has_a_verdict() {
     let partition = Partition::default();
     let mut staged = Staged::new(&partition);
     let mut out = Vec::new();
-    let outcome = step.record(&mut staged, &Orders::default(), &scanned, 0, &mut out);
+    let outcome = step.record(&mut staged, &Orders::default(), &input, &scanned, 0, &mut out);
     assert_eq!((outcome.action, outcome.dead), (Action::Block, Some("panicked")));
     assert!(out[0].headers.contains(&headers::header(headers::EVENT_ID, "e1")));
     assert_eq!(of(Topic::Dlq, &out)[0].value, input.value);
@@ -464,8 +464,8 @@ fn batches_and_aborts_change_no_output() {
                 let last = attempt == usize::from(number % 3 == 0);
                 let mut staged = Staged::new(&state);
                 let mut mine = Vec::new();
-                for scanned in &scanned {
-                    step.record(&mut staged, &Orders::default(), scanned, 0, &mut mine);
+                for (record, scanned) in batch.iter().zip(&scanned) {
+                    step.record(&mut staged, &Orders::default(), record, scanned, 0, &mut mine);
                 }
                 if last {
                     let changes = staged.into_changes();

@@ -125,7 +125,7 @@ fn happen(
         }
         Happens::Record(record) => {
             let scanned = step.scan(&mut RULES.scratch(), record);
-            step.record(staged, orders, &scanned, 0, out);
+            step.record(staged, orders, record, &scanned, 0, out);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The guide in `docs/patterns.md` prints what the commands print.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+
+use crate::program::{text, weir};
 
 /// The blocks of one kind in a text, in order.
 fn blocks<'t>(text: &'t str, kind: &str) -> Vec<&'t str> {
@@ -11,18 +11,7 @@ fn blocks<'t>(text: &'t str, kind: &str) -> Vec<&'t str> {
 }
 
 fn run(folder: &Path, arguments: &[&str], input: &str) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads nothing may be gone already.
-    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
-    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    text(&weir(folder, arguments, input).stdout)
 }
 
 #[test]

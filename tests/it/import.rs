@@ -1,20 +1,6 @@
 //! `weir patterns import`: small files of other scanners' formats, through the real binary.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn weir(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::program::{text, weir};
 
 /// Imports files written to a folder; gives what was told and the pack that was written,
 /// which passes lint and its own tests.
@@ -26,12 +12,12 @@ fn import(files: &[(&str, &str)], arguments: &[&str]) -> (String, String, tempfi
     let mut all = vec!["patterns", "import"];
     all.extend(arguments);
     all.extend(["--out", "pack", "--name", "acme"]);
-    let output = weir(folder.path(), &all);
+    let output = weir(folder.path(), &all, "");
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
     let pack = std::fs::read_to_string(folder.path().join("pack/secrets/acme.yml")).unwrap();
     for command in ["lint", "test"] {
-        let output = weir(folder.path(), &["patterns", command, "pack"]);
+        let output = weir(folder.path(), &["patterns", command, "pack"], "");
         assert_eq!(output.status.code(), Some(0), "{command}: {}\n{pack}", text(&output.stdout));
     }
     (told, pack, folder)
@@ -44,7 +30,7 @@ fn found(folder: &tempfile::TempDir, text_to_scan: &str) -> Vec<String> {
     std::fs::write(&path, format!("{line}\n")).unwrap();
     let arguments =
         ["scan", "--patterns", "pack", "--input", "jsonl", "--output", "jsonl", "scan.jsonl"];
-    let output = weir(folder.path(), &arguments);
+    let output = weir(folder.path(), &arguments, "");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
     let rules = json["findings"].as_array().unwrap().iter();
@@ -226,7 +212,7 @@ fn files_that_extend_others_are_joined() {
 fn a_file_that_is_none_is_told_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("x.toml"), "[[rules]]\nid = \"a\"\nregex = \n").unwrap();
-    let output = weir(folder.path(), &["patterns", "import", "x.toml"]);
+    let output = weir(folder.path(), &["patterns", "import", "x.toml"], "");
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains("x.toml: line 3") && told.contains("hint:"), "{told}");

@@ -11,6 +11,7 @@ mod guide;
 mod import;
 mod packs;
 mod patterns;
+mod program;
 mod reload;
 mod scenarios;
 mod schemas;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use weir::detect::{EngineKind, Rules, ScanLimits, Scratch, selftest};
-use weir::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use weir::event::{Carrier, Event, Millis};
 use weir::finding::{Confidence, Finding};
 use weir::patterns::{RuleSet, builtin, generate, load};
 
@@ -56,22 +56,9 @@ fn scan(scratch: &mut Scratch<'_>, case: &Case, text: &str) -> Vec<Finding> {
     let carrier = case.carrier.as_deref().map_or(Carrier::User, |name| {
         Carrier::from_name(name).unwrap_or_else(|| panic!("no carrier {name}"))
     });
-    let kind = match carrier {
-        Carrier::System | Carrier::User | Carrier::Retrieved => Kind::Prompt,
-        Carrier::Assistant => Kind::Output,
-        Carrier::ToolCall => Kind::ToolCall,
-        Carrier::ToolResult => Kind::ToolResult,
-    };
-    let mut event = Event::new(kind, "case".into(), "agent".into(), Millis(0));
+    let mut event = Event::new(carrier.kind(), "case".into(), "agent".into(), Millis(0));
     let key = case.key.as_deref().unwrap_or("text");
-    event.nodes.push(Node { parent: None, segment: Segment::Key(key.into()) });
-    event.fields.push(Field {
-        node: 0,
-        place: Place::Value,
-        carrier,
-        text: text.into(),
-        token: RecordSpan::default(),
-    });
+    event.push_text(key.into(), text.into(), carrier);
     scratch.scan(&event).findings
 }
 

@@ -136,7 +136,7 @@ impl<'f> Run<'f> {
         let rules = self.rules;
         self.staged(|step, orders, staged, out| {
             let scanned = step.scan(&mut rules.scratch(), &record);
-            step.record(staged, orders, &scanned, 0, out);
+            step.record(staged, orders, &record, &scanned, 0, out);
         });
         self.offset += 1;
         self.now += 1_000;

@@ -20,7 +20,7 @@ use weir::pipeline::log::{Headers, InRecord, LogError, OutRecord, Topic};
 use weir::pipeline::memory::{self, Call, Cluster, Connection, Fault, Moment, Sabotage};
 use weir::pipeline::metrics::Metrics;
 use weir::pipeline::step::Outcome;
-use weir::pipeline::work::{Poison, Work};
+use weir::pipeline::work::{Poison, Scanner, Work};
 use weir::policy::Orders;
 use weir::state::{Key, Partition, Staged, owner};
 
@@ -34,6 +34,9 @@ const SILENCE_MS: i64 = 300;
 /// Counts per agent, chains an audit, and fires a timer when an agent falls silent.
 #[derive(Default)]
 struct Counting;
+
+/// Its stateless half, which knows nothing.
+struct Looking;
 
 struct Counted {
     turned_away: Option<Poison>,
@@ -79,8 +82,8 @@ impl Counting {
     }
 }
 
-impl Work for Counting {
-    type Scanned<'r> = Counted;
+impl Scanner for Looking {
+    type Scanned = Counted;
 
     fn scan(&mut self, record: &InRecord) -> Counted {
         assert!(record.value.as_deref() != Some(b"panic in scan"), "as the test wants it");
@@ -92,6 +95,10 @@ impl Work for Counting {
     }
 
     fn reset(&mut self) {}
+}
+
+impl Work for Counting {
+    type Scanned = Counted;
 
     fn control(&mut self, _: &mut Staged<'_>, _: i32, _: &Standing, _: &mut Vec<OutRecord>) {}
 
@@ -165,7 +172,7 @@ impl Dice {
     }
 }
 
-type Slot = RefCell<Option<Lane<Connection>>>;
+type Slot = RefCell<Option<Lane<Connection, Counted>>>;
 
 struct World {
     cluster: Arc<Cluster>,
@@ -264,7 +271,7 @@ impl World {
         let slot = self.lanes.borrow().get(place).cloned();
         // A lane that sleeps inside a call is taken out of its place, and cannot be ticked.
         let Some(mut lane) = slot.as_ref().and_then(|slot| slot.take()) else { return };
-        match lane.tick(&mut Counting, &self.board) {
+        match lane.tick(&mut Looking, &mut Counting, &self.board) {
             Ok(_) => *slot.unwrap().borrow_mut() = Some(lane),
             Err(LogError::Fatal(_)) => {
                 lane.into_log().crash();
@@ -387,7 +394,7 @@ impl World {
         let mut out = Vec::new();
         for stored in self.cluster.read(Topic::Events, partition, 0, usize::MAX).0 {
             let record = stored.to_record(partition);
-            let scanned = work.scan(&record);
+            let scanned = Looking.scan(&record);
             let none = Duration::ZERO;
             work.record(&mut staged, &standing, &record, &scanned, none, &mut out);
         }
@@ -450,8 +457,17 @@ impl World {
     }
 }
 
+/// What made a schedule hard.
+#[derive(Default)]
+struct Hardship {
+    /// Transactions that broke.
+    broken: u64,
+    /// Records that were scanned before the batch before theirs was committed.
+    ahead: u64,
+}
+
 /// Runs one schedule and returns what is wrong with its outcome.
-fn schedule(seed: u64, sabotage: Sabotage) -> Result<u64, String> {
+fn schedule(seed: u64, sabotage: Sabotage) -> Result<Hardship, String> {
     let world = World::new(seed, sabotage);
     for place in 0..=world.dice.roll(3) as usize {
         world.start(place);
@@ -474,25 +490,33 @@ fn schedule(seed: u64, sabotage: Sabotage) -> Result<u64, String> {
         }
     }
     let outcome = world.settle().and_then(|()| world.verify());
-    let rebuilds = world.metrics.rebuilds.get() + world.metrics.aborts.get();
+    let hardship = Hardship {
+        broken: world.metrics.rebuilds.get() + world.metrics.aborts.get(),
+        ahead: world.metrics.scanned_ahead.get(),
+    };
     // The world and its lanes know each other through hooks; this lets them go.
     world.lanes.borrow_mut().clear();
-    outcome.map(|()| rebuilds)
+    outcome.map(|()| hardship)
 }
 
 #[test]
 fn a_thousand_crash_schedules_equal_a_sequential_run() {
-    let mut broken = 0;
+    let mut all = Hardship::default();
     for seed in 0..1_000 {
         match schedule(seed, Sabotage::None) {
-            Ok(count) => broken += count,
+            Ok(one) => {
+                all.broken += one.broken;
+                all.ahead += one.ahead;
+            }
             Err(error) => panic!("seed {seed}: {error}"),
         }
     }
+    let Hardship { broken, ahead } = all;
     assert!(
         broken > 1_000,
         "the schedules broke only {broken} transactions: too tame to prove much"
     );
+    assert!(ahead > 1_000, "only {ahead} records were scanned ahead: too few to prove much");
 }
 
 fn turns_red(sabotage: Sabotage) {
@@ -560,7 +584,7 @@ fn stale_orders_hold_every_partition_until_they_are_fresh() {
         let slot = Rc::clone(&world.lanes.borrow()[0]);
         for _ in 0..times {
             world.pass(20);
-            slot.borrow_mut().as_mut().unwrap().tick(&mut Counting, &board).unwrap();
+            slot.borrow_mut().as_mut().unwrap().tick(&mut Looking, &mut Counting, &board).unwrap();
         }
     };
     tick(50);

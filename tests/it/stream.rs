@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use weir::detect::{EngineKind, Rules, Scan, ScanLimits, Stream, Streamer};
-use weir::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RawSpan, RecordSpan, Segment};
+use weir::event::{Carrier, Event, Kind, Millis, RawSpan};
 use weir::finding::{Confidence, Finding, Severity, Source};
 use weir::patterns;
 use weir::redact::{Cut, Cutter, Edit, apply, plain_tag, plan};
@@ -16,14 +16,7 @@ pub static RULES: LazyLock<Rules> = LazyLock::new(|| {
 
 fn event(text: &str, carrier: Carrier) -> Event<'_> {
     let mut event = Event::new(Kind::Output, "x".into(), "x".into(), Millis(0));
-    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-    event.fields.push(Field {
-        node: 0,
-        place: Place::Value,
-        carrier,
-        text: text.into(),
-        token: RecordSpan::default(),
-    });
+    event.push_text("text".into(), text.into(), carrier);
     event
 }
 
@@ -154,7 +147,7 @@ fn check(
 }
 
 fn streamer(carrier: Carrier) -> Streamer<'static> {
-    Streamer::new(&RULES, carrier, Kind::Output).unwrap()
+    Streamer::new(&RULES, carrier).unwrap()
 }
 
 /// Examples of every rule, expanded.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 use weir::detect::{EngineKind, Rules, Scan, ScanLimits, selftest};
-use weir::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RawSpan, RecordSpan, Segment};
+use weir::event::{Carrier, Event, Kind, Millis, RawSpan};
 use weir::finding::{Confidence, Finding};
 use weir::patterns::{SourceFile, load};
 use weir::text::{Folder, View, ViewSpan, clean_into};
@@ -87,15 +87,8 @@ static SHARED: LazyLock<Rules> = LazyLock::new(|| rules(EngineKind::Auto));
 
 fn event<'a>(fields: &[(&'a str, &'a str, Carrier)]) -> Event<'a> {
     let mut event = Event::new(Kind::Prompt, "e".into(), "a".into(), Millis(0));
-    for (at, (key, text, carrier)) in fields.iter().enumerate() {
-        event.nodes.push(Node { parent: None, segment: Segment::Key((*key).into()) });
-        event.fields.push(Field {
-            node: at as u32,
-            place: Place::Value,
-            carrier: *carrier,
-            text: (*text).into(),
-            token: RecordSpan::default(),
-        });
+    for (key, text, carrier) in fields {
+        event.push_text((*key).into(), (*text).into(), *carrier);
     }
     event
 }

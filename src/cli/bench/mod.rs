@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::detect::{Cost, EngineKind, Rules, ScanLimits, costs};
 use crate::engine::Candidate;
-use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use crate::event::{Carrier, Event, Kind, Millis};
 use crate::patterns::RuleSet;
 
 use super::Done;
@@ -264,13 +264,6 @@ fn least(mut work: impl FnMut()) -> Duration {
 /// A text as a user writes it.
 fn event(text: &str) -> Event<'_> {
     let mut event = Event::new(Kind::Prompt, "sample".into(), "sample".into(), Millis(0));
-    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-    event.fields.push(Field {
-        node: 0,
-        place: Place::Value,
-        carrier: Carrier::User,
-        text: text.into(),
-        token: RecordSpan::default(),
-    });
+    event.push_text("text".into(), text.into(), Carrier::User);
     event
 }

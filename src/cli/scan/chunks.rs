@@ -98,9 +98,9 @@ impl<'p> Streams<'p> {
         let slot = &mut self.by_carrier[carrier as usize];
         let streamer = match slot {
             Some(streamer) => streamer,
-            None => slot.insert(
-                Streamer::new(&self.pack.rules, carrier, event.kind).map_err(Failure::runtime)?,
-            ),
+            None => {
+                slot.insert(Streamer::new(&self.pack.rules, carrier).map_err(Failure::runtime)?)
+            }
         };
         let state = Partition::default();
         let staged = Staged::new(&state);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::detect::{Scan, Scratch};
-use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use crate::event::{Carrier, Event, Kind, Millis};
 use crate::inspect::{At, Decision, Incoming, decide, item};
 use crate::pipeline::run::Pack;
 use crate::policy::Orders;
@@ -187,13 +187,6 @@ impl<'p> Judge<'p> {
 
 /// The event with one string.
 fn event<'t>(mut event: Event<'t>, text: &'t str, carrier: Carrier) -> Event<'t> {
-    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-    event.fields.push(Field {
-        node: 0,
-        place: Place::Value,
-        carrier,
-        text: text.into(),
-        token: RecordSpan::default(),
-    });
+    event.push_text("text".into(), text.into(), carrier);
     event
 }

@@ -1,4 +1,4 @@
-//! A batch: records with their scans, by partition, kept until their transaction commits.
+//! A batch: records by partition, gathered, then scanned, then kept until their transaction commits.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,89 +8,118 @@ use super::{ATTEMPTS, Lane, Phase};
 use crate::event::Millis;
 use crate::pipeline::log::{InRecord, Log, LogError, Polled};
 use crate::pipeline::metrics::Metrics;
-use crate::pipeline::work::{Poison, Work};
+use crate::pipeline::work::{Poison, Scanner};
 
 /// Records asked for in one poll: small enough that the gathering time is looked at often.
 const POLL_RECORDS: usize = 128;
 
-struct Item {
-    record: InRecord,
+/// One record and what the stateless half found in it.
+pub(super) struct Item<S> {
+    pub(super) record: InRecord,
+    pub(super) scanned: S,
+    /// What the scan took.
+    pub(super) took: Duration,
     turned_away: Option<Poison>,
 }
 
-/// One record and what the stateless half found in it; lives as long as the attempts of one tick.
-pub(super) struct Scan<'b, S> {
-    pub(super) record: &'b InRecord,
-    pub(super) scanned: S,
-    pub(super) took: Duration,
-    pub(super) panicked: bool,
+impl<S> Item<S> {
+    fn scan<C: Scanner<Scanned = S>>(scanner: &mut C, record: InRecord, metrics: &Metrics) -> Self {
+        let started = Instant::now();
+        let (scanned, turned_away) = match guarded(|| scanner.scan(&record)) {
+            Some(scanned) => (scanned, None),
+            None => {
+                scanner.reset();
+                metrics.panics.add(1);
+                tracing::error!(
+                    partition = record.partition,
+                    offset = record.offset,
+                    "panic while scanning: the record is turned away"
+                );
+                (scanner.poisoned(&record, Poison::Panicked), Some(Poison::Panicked))
+            }
+        };
+        Self { record, scanned, took: started.elapsed(), turned_away }
+    }
+
+    fn turn_away<C: Scanner<Scanned = S>>(&mut self, scanner: &mut C, why: Poison) {
+        self.scanned = scanner.poisoned(&self.record, why);
+        self.turned_away = Some(why);
+    }
 }
 
-#[derive(Default)]
-pub(super) struct Batch {
-    parts: BTreeMap<i32, Vec<Item>>,
-    len: usize,
-    bytes: usize,
+/// Records by partition: as they came ([`Gathered`]), or scanned ([`Batch`]).
+pub(super) struct Parted<T> {
+    pub(super) parts: BTreeMap<i32, Vec<T>>,
     opened: Option<Instant>,
+    /// More records stood ready than it may hold.
+    full: bool,
     attempts: u32,
 }
 
-impl Batch {
+/// What a poll brought.
+pub(super) type Gathered = Parted<InRecord>;
+/// What goes into a transaction, as often as it takes.
+pub(super) type Batch<S> = Parted<Item<S>>;
+
+impl<T> Parted<T> {
+    fn new(opened: Option<Instant>) -> Self {
+        Self { parts: BTreeMap::new(), opened, full: false, attempts: 0 }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.parts.values().map(Vec::len).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.parts.is_empty()
     }
 
-    fn push(&mut self, item: Item) {
-        self.len += 1;
-        self.bytes += item.record.value.as_ref().map_or(0, Vec::len);
-        self.parts.entry(item.record.partition).or_default().push(item);
+    /// Whether more records stood ready when it was gathered.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Drops the records of a partition that has gone.
     pub(super) fn forget(&mut self, partition: i32) {
-        if let Some(items) = self.parts.remove(&partition) {
-            self.len -= items.len();
-            self.bytes -= items
-                .iter()
-                .map(|item| item.record.value.as_ref().map_or(0, Vec::len))
-                .sum::<usize>();
-        }
+        self.parts.remove(&partition);
     }
+}
 
+impl Gathered {
+    /// The stateless half of every record; a panic turns that record away.
+    pub(super) fn scan<C: Scanner>(self, scanner: &mut C, metrics: &Metrics) -> Batch<C::Scanned> {
+        let Self { parts, opened, full, attempts } = self;
+        let mut scan = |record| Item::scan(scanner, record, metrics);
+        let parts = parts
+            .into_iter()
+            .map(|(partition, records)| (partition, records.into_iter().map(&mut scan).collect()))
+            .collect();
+        Batch { parts, opened, full, attempts }
+    }
+}
+
+impl<S> Batch<S> {
     /// One batch for each record, in order.
     pub(super) fn split(self) -> Vec<Self> {
         let opened = self.opened;
-        let single = |item| {
-            let mut batch = Self { opened, ..Self::default() };
-            batch.push(item);
+        let single = |item: Item<S>| {
+            let mut batch = Self::new(opened);
+            batch.parts.insert(item.record.partition, vec![item]);
             batch
         };
         self.parts.into_values().flatten().map(single).collect()
     }
 
-    /// The stateless half of every record; a panic turns that record away.
-    pub(super) fn scan<W: Work>(
-        &self,
-        work: &mut W,
-        metrics: &Metrics,
-    ) -> BTreeMap<i32, Vec<Scan<'_, W::Scanned<'_>>>> {
-        let mut scans = BTreeMap::new();
-        for (&partition, items) in &self.parts {
-            let part: Vec<_> = items.iter().map(|item| scan(work, item, metrics)).collect();
-            scans.insert(partition, part);
-        }
-        scans
-    }
-
     /// Turns one record away from now on.
-    pub(super) fn poison(&mut self, partition: i32, offset: i64, why: Poison) {
+    pub(super) fn poison<C: Scanner<Scanned = S>>(
+        &mut self,
+        scanner: &mut C,
+        partition: i32,
+        offset: i64,
+    ) {
         let items = self.parts.get_mut(&partition).into_iter().flatten();
         for item in items.filter(|item| item.record.offset == offset) {
-            item.turned_away = Some(why);
+            item.turn_away(scanner, Poison::Panicked);
         }
     }
 
@@ -102,24 +131,41 @@ impl Batch {
 
     /// Turns the batch's records away, or, where they were turned away already, gives them
     /// back their scan. Says whether they are turned away now.
-    pub(super) fn turn(&mut self) -> bool {
+    pub(super) fn turn<C: Scanner<Scanned = S>>(
+        mut self,
+        scanner: &mut C,
+        metrics: &Metrics,
+    ) -> (Self, bool) {
         self.attempts = 0;
         let mut turned = false;
-        for item in self.parts.values_mut().flatten() {
-            item.turned_away = match item.turned_away {
-                None => Some(Poison::Unwritable),
-                Some(Poison::Unwritable) => None,
-                panicked => panicked,
-            };
-            turned |= item.turned_away == Some(Poison::Unwritable);
+        for items in self.parts.values_mut() {
+            for mut item in std::mem::take(items) {
+                match item.turned_away {
+                    None => {
+                        item.turn_away(scanner, Poison::Unwritable);
+                        turned = true;
+                    }
+                    Some(Poison::Unwritable) => item = Item::scan(scanner, item.record, metrics),
+                    Some(Poison::Panicked) => {}
+                }
+                items.push(item);
+            }
         }
-        turned
+        (self, turned)
+    }
+
+    /// Seconds that a record's scan took, on average.
+    pub(super) fn scan_seconds(&self) -> f64 {
+        let items = self.parts.values().flatten();
+        let took: Duration = items.map(|item| item.took).sum();
+        took.as_secs_f64() / self.len().max(1) as f64
     }
 
     /// Counts the committed batch; returns the age of its oldest record.
     pub(super) fn tell(&self, metrics: &Metrics, inspected: &[Duration], now: Millis) -> i64 {
-        metrics.events.add(self.len as u64);
-        metrics.event_bytes.add(self.bytes as u64);
+        metrics.events.add(self.len() as u64);
+        let bytes = self.parts.values().flatten().map(|item| size(&item.record)).sum::<usize>();
+        metrics.event_bytes.add(bytes as u64);
         let mut oldest = 0;
         metrics.time(|timings| {
             if let Some(opened) = self.opened {
@@ -138,38 +184,25 @@ impl Batch {
     }
 }
 
-fn scan<'b, W: Work>(work: &mut W, item: &'b Item, metrics: &Metrics) -> Scan<'b, W::Scanned<'b>> {
-    let record = &item.record;
-    let started = Instant::now();
-    let mut panicked = false;
-    let scanned = if let Some(why) = item.turned_away {
-        work.poisoned(record, why)
-    } else if let Ok(scanned) = catch_unwind(AssertUnwindSafe(|| work.scan(record))) {
-        scanned
-    } else {
-        panicked = true;
-        work.reset();
-        metrics.panics.add(1);
-        tracing::error!(
-            partition = record.partition,
-            offset = record.offset,
-            "panic while scanning: the record is turned away"
-        );
-        work.poisoned(record, Poison::Panicked)
-    };
-    Scan { record, scanned, took: started.elapsed(), panicked }
+/// Bytes of a record's value.
+fn size(record: &InRecord) -> usize {
+    record.value.as_ref().map_or(0, Vec::len)
 }
 
-impl<L: Log> Lane<L> {
+/// A panic becomes `None`.
+pub(super) fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
+impl<L: Log, S: Send> Lane<L, S> {
     /// Polls until the queue is drained, the batch is full or its time is up. Nothing where
-    /// no record came.
-    pub(super) fn gather(&mut self) -> Result<Option<Batch>, LogError> {
-        let mut batch = Batch::default();
-        let mut wait = self.wait_for_records();
+    /// no record came within `wait`.
+    pub(super) fn gather(&mut self, mut wait: Duration) -> Result<Option<Gathered>, LogError> {
+        let mut batch = Gathered::new(None);
+        let (mut records, mut bytes) = (0, 0);
         let limit = self.room();
         loop {
-            let room = (limit - batch.len()).min(POLL_RECORDS);
-            let polled = match self.log.poll(wait, room) {
+            let polled = match self.log.poll(wait, (limit - records).min(POLL_RECORDS)) {
                 Ok(polled) => polled,
                 Err(error) if batch.is_empty() => return Err(error),
                 // What was gathered goes its way; the next poll will say the same again.
@@ -177,9 +210,11 @@ impl<L: Log> Lane<L> {
             };
             match polled {
                 Polled::Idle => break,
-                Polled::Records(records) => {
-                    for record in records {
-                        self.take(&mut batch, record);
+                Polled::Records(polled) => {
+                    for record in polled.into_iter().filter(|record| self.takes(record)) {
+                        records += 1;
+                        bytes += size(&record);
+                        batch.parts.entry(record.partition).or_default().push(record);
                     }
                 }
                 Polled::Assigned(_) | Polled::Revoked(_) => {
@@ -192,11 +227,12 @@ impl<L: Log> Lane<L> {
                     break;
                 }
             }
-            let since = batch.opened.map_or(Duration::ZERO, |opened| opened.elapsed());
-            if since >= Duration::from_millis(self.settings.batch_ms.unsigned_abs())
-                || batch.len() >= limit
-                || batch.bytes >= self.settings.batch_bytes
-            {
+            let opened = (records > 0).then(|| *batch.opened.get_or_insert_with(Instant::now));
+            let time = Duration::from_millis(self.settings.batch_ms.unsigned_abs());
+            batch.full = records >= limit
+                || bytes >= self.settings.batch_bytes
+                || opened.is_some_and(|opened| opened.elapsed() >= time);
+            if batch.full {
                 break;
             }
             wait = Duration::ZERO;
@@ -204,19 +240,18 @@ impl<L: Log> Lane<L> {
         Ok((!batch.is_empty()).then_some(batch))
     }
 
-    /// Adds one record unless the lane holds or has processed it already.
-    fn take(&mut self, batch: &mut Batch, record: InRecord) {
-        let Some(owned) = self.partitions.get_mut(&record.partition) else { return };
-        if !matches!(owned.phase, Phase::Live) || record.offset < owned.polled {
-            return;
+    /// Whether the record is new to the lane, which holds or has processed it otherwise.
+    fn takes(&mut self, record: &InRecord) -> bool {
+        let Some(owned) = self.partitions.get_mut(&record.partition) else { return false };
+        let new = matches!(owned.phase, Phase::Live) && record.offset >= owned.polled;
+        if new {
+            owned.polled = record.offset + 1;
         }
-        owned.polled = record.offset + 1;
-        batch.opened.get_or_insert_with(Instant::now);
-        batch.push(Item { record, turned_away: None });
+        new
     }
 
     /// The poll's longest wait, shorter when a timer falls due.
-    fn wait_for_records(&self) -> Duration {
+    pub(super) fn wait_for_records(&self) -> Duration {
         let wait = self.settings.poll_wait;
         let Some(due) = self.live().filter_map(|(.., state)| state.next_deadline()).min() else {
             return wait;

@@ -9,7 +9,10 @@
 //! | `Live` | its state, the next offset | `Warming` when the producer must be rebuilt |
 //! | (gone) | nothing | revoked or lost: state, kept scans and offsets are forgotten |
 //!
-//! What a batch goes through: gathered and scanned → transaction → merged. Where the
+//! What a batch goes through: gathered and scanned → transaction → merged. Where more
+//! records stand ready than a batch holds, the next one is gathered before the transaction
+//! begins and scanned on a second thread while it goes on; only its scans are made ahead,
+//! orders are pinned for each batch when its own transaction begins. Where the
 //! transaction breaks, the [`LogError`] says what follows: `Retry` waits and tries again;
 //! `Moved` looks up the assignment and tries again with what is left; `Abort` tries again
 //! and after three times goes record by record, until the one to blame is turned away to
@@ -21,16 +24,17 @@ mod batch;
 mod transact;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::batch::Batch;
+use self::batch::{Batch, Gathered};
 use self::transact::{Broken, Effects, Job, transact};
 use crate::event::Millis;
 use crate::pipeline::control::{Board, Standing};
 use crate::pipeline::log::{Log, LogError, Now, Polled, Topic};
 use crate::pipeline::metrics::{LaneState, Metrics};
-use crate::pipeline::work::{Poison, Work};
+use crate::pipeline::work::{Scanner, Work};
 use crate::policy::Orders;
 use crate::state::Partition;
 
@@ -43,7 +47,8 @@ pub struct Settings {
     pub batch_bytes: usize,
     /// How long a batch may be gathered.
     pub batch_ms: i64,
-    /// How long it may take from its first record to its commit: orders that come meanwhile wait.
+    /// How long scanning it, or else its transaction, may take; batches are cut so that they
+    /// keep to it.
     pub open_ms: i64,
     /// Longest wait for records.
     pub poll_wait: Duration,
@@ -65,7 +70,7 @@ impl Default for Settings {
             batch_records: 2_000,
             batch_bytes: 8 << 20,
             batch_ms: 10,
-            open_ms: 45,
+            open_ms: 150,
             poll_wait: Duration::from_millis(50),
             timer_margin_ms: 200,
             timer_check_ms: 50,
@@ -111,16 +116,41 @@ enum Phase {
     Live,
 }
 
-/// One lane; see the module's documentation for its states.
-pub struct Lane<L: Log> {
+/// What lately was paid, in seconds.
+#[derive(Clone, Copy)]
+struct Paid {
+    /// A record's scan.
+    scan: f64,
+    /// A record's decision and what it writes.
+    record: f64,
+    /// A commit, however many records it holds.
+    commit: f64,
+}
+
+/// How the transactions of a batch went.
+struct Tried {
+    /// Nothing where nothing of the batch was left to do.
+    outcome: Result<Option<Effects>, Broken>,
+    /// Partitions that went meanwhile.
+    gone: BTreeSet<i32>,
+    aborted: u32,
+    took: Duration,
+}
+
+/// One lane; see the module's documentation for its states. `S` is what a scan finds.
+pub struct Lane<L: Log, S> {
     log: L,
     number: usize,
     settings: Settings,
     now: Now,
     metrics: Arc<Metrics>,
     partitions: BTreeMap<i32, Owned>,
-    /// Batches whose transaction broke; nothing new is gathered while one is left.
-    pending: VecDeque<Batch>,
+    /// Batches whose transaction is to begin or broke; nothing new is gathered while one is left.
+    pending: VecDeque<Batch<S>>,
+    /// Gathered and scanned while the last transaction went on.
+    ahead: Option<Batch<S>>,
+    /// Whether a batch may be gathered before the last one is committed.
+    looks_ahead: bool,
     rebuild: bool,
     held: bool,
     joined: bool,
@@ -129,11 +159,10 @@ pub struct Lane<L: Log> {
     timers_checked: Millis,
     lag_checked: Millis,
     orders_seen: Option<i64>,
-    /// What lately a record cost from scan to the commit, and a commit, in seconds.
-    paid: Option<(f64, f64)>,
+    paid: Option<Paid>,
 }
 
-impl<L: Log> Lane<L> {
+impl<L: Log, S: Send> Lane<L, S> {
     /// A lane that has not joined its group yet. `number` names it in metrics.
     #[must_use]
     pub fn new(log: L, number: usize, settings: Settings, now: Now, metrics: Arc<Metrics>) -> Self {
@@ -145,6 +174,8 @@ impl<L: Log> Lane<L> {
             metrics,
             partitions: BTreeMap::new(),
             pending: VecDeque::new(),
+            ahead: None,
+            looks_ahead: true,
             rebuild: false,
             held: false,
             joined: false,
@@ -157,10 +188,16 @@ impl<L: Log> Lane<L> {
         }
     }
 
-    /// Whether no batch waits for another attempt: the place to change pack or to stop.
+    /// Whether the lane holds no batch: the place to change pack or to stop.
     #[must_use]
     pub fn at_boundary(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.ahead.is_none()
+    }
+
+    /// Whether the next batch may be scanned while one is committed. Told not to, a lane
+    /// comes to a boundary however many records stand ready.
+    pub fn look_ahead(&mut self, may: bool) {
+        self.looks_ahead = may;
     }
 
     /// The connection, for those who made it.
@@ -185,8 +222,17 @@ impl<L: Log> Lane<L> {
     ///
     /// # Errors
     /// [`LogError::Fatal`] only: the connection is of no more use.
-    pub fn tick<W: Work>(&mut self, work: &mut W, board: &Board) -> Result<Tick, LogError> {
-        let tick = match self.unit(work, board) {
+    pub fn tick<C, W>(
+        &mut self,
+        scanner: &mut C,
+        work: &mut W,
+        board: &Board,
+    ) -> Result<Tick, LogError>
+    where
+        C: Scanner<Scanned = S>,
+        W: Work<Scanned = S>,
+    {
+        let tick = match self.unit(scanner, work, board) {
             Ok(tick) => tick,
             Err(LogError::Fatal(reason)) => return Err(LogError::Fatal(reason)),
             Err(LogError::Rebuild(reason)) => {
@@ -205,7 +251,11 @@ impl<L: Log> Lane<L> {
         Ok(tick)
     }
 
-    fn unit<W: Work>(&mut self, work: &mut W, board: &Board) -> Result<Tick, LogError> {
+    fn unit<C, W>(&mut self, scanner: &mut C, work: &mut W, board: &Board) -> Result<Tick, LogError>
+    where
+        C: Scanner<Scanned = S>,
+        W: Work<Scanned = S>,
+    {
         let now = (self.now)();
         if let Some(until) = self.wait_until {
             if now < until {
@@ -227,7 +277,7 @@ impl<L: Log> Lane<L> {
         self.release()?;
         if !self.pending.is_empty() {
             self.look(Duration::ZERO)?;
-            return self.attempt(work, &standing);
+            return self.attempt(scanner, work, &standing, None);
         }
         if let Some(partition) = self.to_warm(now) {
             self.warm(partition, work)?;
@@ -238,11 +288,26 @@ impl<L: Log> Lane<L> {
             return Ok(Tick::Committed);
         }
         self.look_up_lag(now)?;
-        if let Some(batch) = self.gather()? {
-            self.pending.push_back(batch);
-            return self.attempt(work, &standing);
+        let batch = match self.ahead.take() {
+            Some(batch) => batch,
+            None => match self.gather(self.wait_for_records())? {
+                Some(gathered) => gathered.scan(scanner, &self.metrics),
+                None => return Ok(Tick::Idle),
+            },
+        };
+        let more = batch.is_full() && self.looks_ahead;
+        self.pending.push_back(batch);
+        // A log that fails here says the same to the next poll.
+        let next = if more { self.gather(Duration::ZERO).ok().flatten() } else { None };
+        // Orders of this instant: later than every record that they are put to, so that what
+        // is appended after an order has been read is never decided without it.
+        match board.pin((self.now)()) {
+            Some(standing) => self.attempt(scanner, work, &standing, next),
+            None => {
+                self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
+                Ok(Tick::Waited)
+            }
         }
-        Ok(Tick::Idle)
     }
 
     // --- assignment ---
@@ -271,11 +336,12 @@ impl<L: Log> Lane<L> {
                 tracing::info!(lane = self.number, ?partitions, "partitions revoked");
                 for partition in partitions {
                     self.partitions.remove(partition);
-                    for batch in &mut self.pending {
+                    for batch in self.pending.iter_mut().chain(&mut self.ahead) {
                         batch.forget(*partition);
                     }
                 }
                 self.pending.retain(|batch| !batch.is_empty());
+                self.ahead.take_if(|batch| batch.is_empty());
             }
         }
     }
@@ -377,60 +443,50 @@ impl<L: Log> Lane<L> {
 
     // --- batches ---
 
-    /// Attempts at the first pending batch. What the stateless half found is kept as long
-    /// as only the transaction is to be repeated.
-    fn attempt<W: Work>(&mut self, work: &mut W, standing: &Standing) -> Result<Tick, LogError> {
-        let Some(mut batch) = self.pending.pop_front() else { return Ok(Tick::Moved) };
-        let started = Instant::now();
-        let scans = batch.scan(work, &self.metrics);
-        let mut gone = BTreeSet::new();
-        let mut aborted = 0;
-        let broken = loop {
-            let jobs: Vec<_> = scans
-                .iter()
-                .filter(|(partition, _)| !gone.contains(*partition))
-                .filter_map(|(&partition, records)| {
-                    let state = &self.partitions.get(&partition)?.state;
-                    let next = records.last()?.record.offset + 1;
-                    Some(Job { partition, state, next, records, timers: None })
+    /// Attempts at the first pending batch while `next` is scanned. Scans are kept as long as
+    /// only the transaction is to be repeated.
+    fn attempt<C, W>(
+        &mut self,
+        scanner: &mut C,
+        work: &mut W,
+        standing: &Standing,
+        next: Option<Gathered>,
+    ) -> Result<Tick, LogError>
+    where
+        C: Scanner<Scanned = S>,
+        W: Work<Scanned = S>,
+    {
+        let Some(mut batch) = self.pending.pop_front() else {
+            self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
+            return Ok(Tick::Moved);
+        };
+        let (tried, ahead) = match next {
+            None => (self.transactions(work, standing, &batch), None),
+            Some(next) => {
+                let metrics = Arc::clone(&self.metrics);
+                let scanner = &mut *scanner;
+                std::thread::scope(|scope| {
+                    let ahead = scope.spawn(move || next.scan(scanner, &metrics));
+                    let tried = self.transactions(work, standing, &batch);
+                    // A scan's own panics are caught record by record.
+                    (tried, Some(ahead.join().unwrap_or_else(|panic| resume_unwind(panic))))
                 })
-                .collect();
-            if jobs.is_empty() {
-                return Ok(Tick::Moved);
-            }
-            let error = match transact(&mut self.log, work, standing, jobs) {
-                Ok(effects) => break Ok(effects),
-                Err(Broken::Log(error @ (LogError::Moved(_) | LogError::Abort(_)))) => error,
-                Err(broken) => break Err(broken),
-            };
-            self.abort()?;
-            aborted += u32::from(matches!(error, LogError::Abort(_)));
-            tracing::info!(lane = self.number, %error, "transaction aborted");
-            match self.look(Duration::ZERO) {
-                Ok(partitions) => gone.extend(partitions),
-                Err(error) => break Err(Broken::Unseen(error)),
-            }
-            if aborted == ATTEMPTS || matches!(error, LogError::Moved(_)) && gone.is_empty() {
-                break Err(Broken::Log(error));
             }
         };
-        let panicked: Vec<(i32, i64)> = scans
-            .values()
-            .flatten()
-            .filter(|scan| scan.panicked)
-            .map(|scan| (scan.record.partition, scan.record.offset))
-            .collect();
-        drop(scans);
-        for (partition, offset) in panicked {
-            batch.poison(partition, offset, Poison::Panicked);
+        if let Some(ahead) = ahead {
+            self.metrics.scanned_ahead.add(ahead.len() as u64);
+            self.ahead = Some(ahead);
         }
-        for partition in gone {
-            batch.forget(partition);
+        for batch in self.ahead.iter_mut().chain([&mut batch]) {
+            for &partition in &tried.gone {
+                batch.forget(partition);
+            }
         }
-        match broken {
-            Ok(effects) => {
-                let commit = Duration::from_micros(effects.commit_us);
-                self.pace(batch.len(), started.elapsed(), commit);
+        self.ahead.take_if(|batch| batch.is_empty());
+        match tried.outcome {
+            Ok(None) => Ok(Tick::Moved),
+            Ok(Some(effects)) => {
+                self.pace(&batch, tried.took, Duration::from_micros(effects.commit_us));
                 let behind = batch.tell(&self.metrics, &effects.inspected, (self.now)());
                 self.metrics.lane(self.number, |lane| lane.behind_ms = behind);
                 self.merge(effects);
@@ -451,11 +507,10 @@ impl<L: Log> Lane<L> {
                 Err(error)
             }
             Err(Broken::Log(error @ LogError::Abort(_))) => {
-                self.blame(batch, aborted);
+                self.blame(scanner, batch, tried.aborted);
                 Err(error)
             }
             Err(Broken::Panic { partition, offset }) => {
-                work.reset();
                 self.metrics.panics.add(1);
                 tracing::error!(
                     partition,
@@ -463,12 +518,11 @@ impl<L: Log> Lane<L> {
                     "panic while deciding: the record is turned away"
                 );
                 self.abort()?;
-                batch.poison(partition, offset, Poison::Panicked);
+                batch.poison(scanner, partition, offset);
                 self.pending.push_front(batch);
                 Ok(Tick::Failed)
             }
             Err(Broken::TimerPanic { partition }) => {
-                work.reset();
                 self.metrics.panics.add(1);
                 self.abort()?;
                 self.pending.push_front(batch);
@@ -477,10 +531,55 @@ impl<L: Log> Lane<L> {
         }
     }
 
+    /// Transactions of one batch until one is committed, or says what else must be done.
+    fn transactions<W>(&mut self, work: &mut W, standing: &Standing, batch: &Batch<S>) -> Tried
+    where
+        W: Work<Scanned = S>,
+    {
+        let started = Instant::now();
+        let (mut gone, mut aborted) = (BTreeSet::new(), 0);
+        let outcome = loop {
+            let jobs: Vec<_> = batch
+                .parts
+                .iter()
+                .filter(|(partition, _)| !gone.contains(*partition))
+                .filter_map(|(&partition, records)| {
+                    let state = &self.partitions.get(&partition)?.state;
+                    let next = records.last()?.record.offset + 1;
+                    Some(Job { partition, state, next, records, timers: None })
+                })
+                .collect();
+            if jobs.is_empty() {
+                break Ok(None);
+            }
+            let error = match transact(&mut self.log, work, standing, jobs) {
+                Ok(effects) => break Ok(Some(effects)),
+                Err(Broken::Log(error @ (LogError::Moved(_) | LogError::Abort(_)))) => error,
+                Err(broken) => break Err(broken),
+            };
+            if let Err(error) = self.abort() {
+                break Err(Broken::Unseen(error));
+            }
+            aborted += u32::from(matches!(error, LogError::Abort(_)));
+            tracing::info!(lane = self.number, %error, "transaction aborted");
+            match self.look(Duration::ZERO) {
+                Ok(partitions) => gone.extend(partitions),
+                Err(error) => break Err(Broken::Unseen(error)),
+            }
+            if aborted == ATTEMPTS || matches!(error, LogError::Moved(_)) && gone.is_empty() {
+                break Err(Broken::Log(error));
+            }
+        };
+        Tried { outcome, gone, aborted, took: started.elapsed() }
+    }
+
     /// Counts aborts against a batch: after three, its records go one by one; after three
     /// more, the one that stands alone is turned away. Where not even that can be written the
     /// record is not to blame, and it gets its scan back.
-    fn blame(&mut self, mut batch: Batch, aborted: u32) {
+    fn blame<C>(&mut self, scanner: &mut C, mut batch: Batch<S>, aborted: u32)
+    where
+        C: Scanner<Scanned = S>,
+    {
         if !batch.aborted(aborted) {
             self.pending.push_front(batch);
         } else if batch.len() > 1 {
@@ -489,7 +588,8 @@ impl<L: Log> Lane<L> {
                 self.pending.push_front(single);
             }
         } else {
-            if batch.turn() {
+            let (batch, turned) = batch.turn(scanner, &self.metrics);
+            if turned {
                 self.metrics.poisoned.add(1);
                 tracing::error!(lane = self.number, "a record cannot be written: turned away");
             }
@@ -500,25 +600,33 @@ impl<L: Log> Lane<L> {
     /// Learns how many records fit into the time that a batch may take. Records and commits are
     /// told apart: a commit costs much the same for one record and for thousands, and counted
     /// among the records it would make small batches look as if they had to be small.
-    fn pace(&mut self, records: usize, took: Duration, commit: Duration) {
+    fn pace(&mut self, batch: &Batch<S>, took: Duration, commit: Duration) {
+        let records = batch.len();
         // Small batches tell little of a record's cost.
         if records < MIN_BATCH {
             return;
         }
         let commit = commit.as_secs_f64();
-        let each = (took.as_secs_f64() - commit).max(0.0) / records as f64;
+        let now = Paid {
+            scan: batch.scan_seconds(),
+            record: (took.as_secs_f64() - commit).max(0.0) / records as f64,
+            commit,
+        };
         let learn = |known: f64, now: f64| known.mul_add(0.8, now * 0.2);
-        self.paid = Some(self.paid.map_or((each, commit), |(known_each, known_commit)| {
-            (learn(known_each, each), learn(known_commit, commit))
+        self.paid = Some(self.paid.map_or(now, |known| Paid {
+            scan: learn(known.scan, now.scan),
+            record: learn(known.record, now.record),
+            commit: learn(known.commit, now.commit),
         }));
     }
 
     /// Records that the next batch may hold.
     fn room(&self) -> usize {
         let open = self.settings.open_ms.saturating_sub(self.settings.batch_ms) as f64 / 1e3;
-        let fit = self.paid.map_or(usize::MAX, |(each, commit)| {
+        let fit = self.paid.map_or(usize::MAX, |paid| {
             // However long commits take, some of the time is for records.
-            ((open - commit).max(open / 4.0) / each.max(1e-7)) as usize
+            let records = (open - paid.commit).max(open / 4.0) / paid.record.max(1e-7);
+            records.min(open / paid.scan.max(1e-7)) as usize
         });
         fit.clamp(MIN_BATCH.min(self.settings.batch_records), self.settings.batch_records)
     }
@@ -587,7 +695,7 @@ impl<L: Log> Lane<L> {
         // The wall clock was read before the end is: what is appended later has a later
         // timestamp, as long as the clocks agree to within the margin.
         for (partition, end) in self.log.ends(&waiting)? {
-            if self.partitions.get(&partition).is_some_and(|owned| owned.polled >= end) {
+            if self.partitions.get(&partition).is_some_and(|owned| owned.next >= end) {
                 jobs.insert(partition, Some(until));
             }
         }
@@ -619,7 +727,6 @@ impl<L: Log> Lane<L> {
                 let error = match broken {
                     Broken::Log(error) | Broken::Unseen(error) => error,
                     Broken::Panic { partition, .. } | Broken::TimerPanic { partition } => {
-                        work.reset();
                         self.metrics.panics.add(1);
                         LogError::Retry(format!("a timer of partition {partition} panicked"))
                     }
@@ -664,6 +771,7 @@ impl<L: Log> Lane<L> {
         tracing::warn!(lane = self.number, reason, "rebuilding the producer");
         self.rebuild = true;
         self.pending.clear();
+        self.ahead = None;
     }
 
     /// A new producer, and every partition from its committed offset and state.
@@ -673,6 +781,7 @@ impl<L: Log> Lane<L> {
         self.log.rebuild()?;
         self.metrics.rebuilds.add(1);
         self.pending.clear();
+        self.ahead = None;
         for owned in self.partitions.values_mut() {
             *owned = Owned::cold();
         }

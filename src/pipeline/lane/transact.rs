@@ -4,10 +4,9 @@
 //! that is what stops a lane that has lost the partition without knowing it.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::batch::Scan;
+use super::batch::{Item, guarded};
 use crate::event::Millis;
 use crate::pipeline::control::Standing;
 use crate::pipeline::log::{Headers, Log, LogError, OutRecord, Topic};
@@ -21,7 +20,7 @@ pub(super) struct Job<'b, S> {
     pub(super) state: &'b Partition,
     /// Next offset to process once this is done.
     pub(super) next: i64,
-    pub(super) records: &'b [Scan<'b, S>],
+    pub(super) records: &'b [Item<S>],
     /// Fire timers up to here after the records.
     pub(super) timers: Option<Millis>,
 }
@@ -105,7 +104,7 @@ pub(super) fn transact<L, W>(
     log: &mut L,
     work: &mut W,
     standing: &Standing,
-    jobs: Vec<Job<'_, W::Scanned<'_>>>,
+    jobs: Vec<Job<'_, W::Scanned>>,
 ) -> Result<Effects, Broken>
 where
     L: Log,
@@ -118,7 +117,7 @@ where
         let mut staged = Staged::new(job.state);
         guarded(|| work.control(&mut staged, partition, standing, &mut out))
             .ok_or(Broken::TimerPanic { partition })?;
-        for Scan { record, scanned, took, .. } in job.records {
+        for Item { record, scanned, took, .. } in job.records {
             let started = Instant::now();
             let outcome =
                 guarded(|| work.record(&mut staged, standing, record, scanned, *took, &mut out))
@@ -160,9 +159,4 @@ where
     writer.effects.commit_us = started.elapsed().as_micros() as u64;
     writer.effects.committed = true;
     Ok(writer.effects)
-}
-
-/// A panic becomes `None`. What the call left half done is staged, and goes with the batch.
-fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(call)).ok()
 }

@@ -33,7 +33,7 @@ impl<'a> Sequential<'a> {
         let scanned = self.step.scan(&mut self.scratch, record);
         let state = self.states.entry(record.partition).or_default();
         let mut staged = Staged::new(state);
-        let outcome = self.step.record(&mut staged, &self.orders, &scanned, 0, out);
+        let outcome = self.step.record(&mut staged, &self.orders, record, &scanned, 0, out);
         let changes = staged.into_changes();
         state.apply(changes);
         outcome

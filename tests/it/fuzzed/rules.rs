@@ -4,7 +4,7 @@
 //! The text that is scanned is the file itself, which holds examples of its rules.
 
 use weir::detect::{EngineKind, Rules, ScanLimits};
-use weir::event::{Carrier, Event, Field, Kind, Millis, Node, Place, RecordSpan, Segment};
+use weir::event::{Carrier, Event, Kind, Millis};
 use weir::patterns::{RuleSet, SourceFile, load};
 use weir::redact::{Cut, apply, plan};
 
@@ -42,14 +42,7 @@ fn is_small(set: &RuleSet) -> bool {
 fn redact(set: RuleSet, text: &str) {
     let Ok(rules) = Rules::compile(set, ScanLimits::default(), EngineKind::Rust) else { return };
     let mut event = Event::new(Kind::Prompt, "e".into(), "a".into(), Millis(0));
-    event.nodes.push(Node { parent: None, segment: Segment::Key("text".into()) });
-    event.fields.push(Field {
-        node: 0,
-        place: Place::Value,
-        carrier: Carrier::User,
-        text: text.into(),
-        token: RecordSpan::default(),
-    });
+    event.push_text("text".into(), text.into(), Carrier::User);
     let scan = rules.scratch().scan(&event);
     assert_eq!(scan, rules.scratch().scan(&event), "the same text gives the same findings");
     let mut cuts: Vec<Cut<'_>> = scan

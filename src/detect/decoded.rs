@@ -282,7 +282,8 @@ impl Reader<'_, '_, '_> {
     /// Reads what is hidden in a stretch of the field's text that lies apart from any other.
     pub(super) fn read_hidden(&mut self, stretch: RawSpan) -> Held {
         let mut progress = Progress::of(&self.rules.limits, true);
-        self.hidden_of(&Layer::root(&self.field.text), stretch, 0, &mut progress);
+        let flow = self.hidden_of(&Layer::root(&self.field.text), stretch, 0, &mut progress);
+        debug_assert!(flow.is_continue() || progress.unread.many, "it stops at a limit only");
         progress.held()
     }
 

@@ -15,9 +15,9 @@ pub struct ScanLimits {
     pub candidates: usize,
     /// How deep texts inside texts are decoded.
     pub decode_depth: usize,
-    /// Decoded texts of one string.
+    /// Decoded texts of one window: of what is encoded near one another.
     pub decoded_texts: usize,
-    /// Bytes of decoded text for each byte of a string, at all depths together.
+    /// Bytes of decoded text for each byte of a window, at all depths together.
     pub decoded_ratio: usize,
 }
 

@@ -21,10 +21,10 @@ use super::{CompileError, Rules, Scratch, SpecOf, bit};
 use crate::engine::{Match, Walk, Walked};
 use crate::event::{Carrier, Event, Millis, RawSpan};
 use crate::finding::{Coverage, Finding, ViewName};
-use crate::text::decode::{Decoded, Growing, is_coded, nested_from, open_from};
+use crate::text::decode::{Decoded, Growing, Open, is_coded, nested_from, open_from};
 use crate::text::{
-    Folder, LEET_BEFORE, Leet, View, ViewSpan, clean_into, edge, hidden_span, may_differ, may_hide,
-    survey,
+    Folder, LEET_BEFORE, Leet, View, ViewSpan, clean_into, edge, hidden_span, leet, may_differ,
+    may_hide, survey,
 };
 
 /// Raw text that is kept before the settled place, for words and frames of what follows: plain, and
@@ -215,7 +215,7 @@ struct Seen {
     open: bool,
     /// Where the match ends.
     end: Option<usize>,
-    /// Whether the reading shows the match otherwise than the text does, but for case.
+    /// Whether it may hold digits that are read as letters.
     changed: bool,
 }
 
@@ -272,24 +272,26 @@ impl<'a> Streamer<'a> {
     fn advance(&mut self, stream: &mut Stream, ended: bool) -> Vec<Finding> {
         let mut text = std::mem::take(&mut stream.text);
         let done = stream.done;
-        let open = if ended { text.len() } else { open_from(&text, stream.coded_from) };
-        let mut sure = open;
+        let open = if ended { Open::none(&text) } else { open_from(&text, stream.coded_from) };
+        let mut sure = open.text;
         if !ended {
             sure = sure.min(edge(&text, done.saturating_sub(READ_BEFORE))).max(done);
         }
-        let mut growing = self.growing(&text, stream.coded_from, open);
-        if sure < open
+        let mut growing = self.growing(&text, stream.coded_from, open.from);
+        if sure < open.from
             && let Some(items) = &growing
         {
             sure = items.around(sure).unwrap_or(sure).max(done);
             growing = self.growing(&text, stream.coded_from, sure);
         }
+        // What is encoded is known up to here.
+        let known = sure.min(open.from);
         let mut step = Step { text: &text, ended, sure, hold: sure, suspect: stream.suspect };
         self.walk_raw(stream, &mut step);
         self.walk_views(stream, &mut step);
         match growing {
-            Some(items) => self.read_coded(stream, &mut step, items),
-            None if sure == open => stream.coded_from = open,
+            Some(items) => self.read_coded(stream, &mut step, (items, known)),
+            None if known == open.from => stream.coded_from = known,
             None => {}
         }
         self.read_hidden(stream, &mut step);
@@ -356,7 +358,7 @@ impl<'a> Streamer<'a> {
         let mut held = step.hold;
         let mut seen_any = false;
         let unsaid = stream.leet_from.is_none();
-        let sure = step.sure;
+        let (sure, ended) = (step.sure, step.ended);
         self.each_view(region, stream.done - from, step.ended, |seen| {
             let at = from + seen.at;
             if seen.open {
@@ -365,7 +367,7 @@ impl<'a> Streamer<'a> {
             if let Some(end) = seen.end {
                 seen_any = true;
                 // Digits may yet be letters, if one between letters follows soon.
-                if unsaid && seen.changed && from + end + LEET_BEFORE + 8 > sure {
+                if unsaid && seen.changed && !ended && from + end + LEET_BEFORE + 8 > sure {
                     held = held.min(at);
                 }
             }
@@ -407,8 +409,12 @@ impl<'a> Streamer<'a> {
                 };
                 let hit = walked.matched.and_then(|end| Some((end, raw(at, end)?)));
                 let changed = hit.is_some_and(|(end, span)| {
-                    let shown = text.as_bytes().get(span.start..span.end).unwrap_or_default();
-                    !bytes.get(at..end).unwrap_or_default().eq_ignore_ascii_case(shown)
+                    let shown = text.get(span.start..span.end).unwrap_or_default();
+                    shown.contains(|c| leet(c).is_some())
+                        && !bytes
+                            .get(at..end)
+                            .unwrap_or_default()
+                            .eq_ignore_ascii_case(shown.as_bytes())
                 });
                 let end = hit.map(|(_, span)| span.end);
                 each(Seen { at: place.start, open: walked.open, end, changed });
@@ -422,12 +428,17 @@ impl<'a> Streamer<'a> {
 
     /// Reads the windows of encoded text that are whole, and looks for what is open in the one
     /// that is not.
-    fn read_coded(&mut self, stream: &mut Stream, step: &mut Step<'_>, mut items: Growing) {
+    fn read_coded(
+        &mut self,
+        stream: &mut Stream,
+        step: &mut Step<'_>,
+        (mut items, known): (Growing, usize),
+    ) {
         while let Some(window) = items.closed_window(step.text, step.ended) {
             self.read(stream, step.text, |reader| reader.read_window(&window));
         }
         let first = items.first();
-        stream.coded_from = first.unwrap_or(step.sure);
+        stream.coded_from = first.unwrap_or(known);
         let Some(open) = items.open_window(step.text).filter(|_| !step.ended) else { return };
         let text = open.view.text();
         let nested = nested_from(text, &open.parts);

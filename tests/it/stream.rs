@@ -68,8 +68,10 @@ fn streamed<'t>(streamer: &mut Streamer<'_>, pieces: impl Iterator<Item = &'t st
     out
 }
 
+type Said = (Option<u32>, RawSpan, String, Confidence, String, String);
+
 /// A finding as it is compared.
-fn said(finding: &Finding) -> (Option<u32>, RawSpan, String, Confidence, String, String) {
+fn said(finding: &Finding) -> Said {
     (
         finding.field,
         finding.span,
@@ -123,16 +125,16 @@ fn check(
     of_whole.sort();
     of_stream.sort();
     if of_whole != of_stream {
-        let only = |a: &[_], b: &[_]| {
-            a.iter()
+        let text_of = |a: Vec<Said>, b: &[Said]| {
+            a.into_iter()
                 .filter(|one| !b.contains(one))
                 .map(|one| format!("{one:?}"))
                 .collect::<Vec<_>>()
         };
+        let whole_only = text_of(of_whole.clone(), &of_stream);
+        let stream_only = text_of(of_stream, &of_whole);
         return Err(format!(
-            "{text:?} {lens:?} whole only: {:#?} stream only: {:#?}",
-            only(&of_whole, &of_stream),
-            only(&of_stream, &of_whole)
+            "{text:?} {lens:?} whole only: {whole_only:#?} stream only: {stream_only:#?}"
         ));
     }
     let of_whole = redacted(text, &expected.findings);

@@ -23,7 +23,7 @@ use memchr::memchr3_iter;
 use super::{View, ViewSpan};
 use crate::event::RawSpan;
 
-pub use open::open_from;
+pub use open::{Open, open_from};
 pub(crate) use runs::sextet;
 
 /// Parts with at most so much plain text between them are read together.
@@ -321,7 +321,7 @@ pub fn decodes(text: &str, within: Option<&[Part]>) -> bool {
 #[must_use]
 pub fn nested_from(text: &str, parts: &[Part]) -> Option<usize> {
     let first = items(text, 0, Some(parts)).first().map(|item| item.run.start.min(item.raw.start));
-    let open = Some(open_from(text, 0)).filter(|&open| open < text.len());
+    let open = Some(open_from(text, 0).from).filter(|&open| open < text.len());
     first.into_iter().chain(open).min()
 }
 

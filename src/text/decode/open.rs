@@ -12,10 +12,37 @@ const ENTITY_MAX: usize = 24;
 /// Longest escape with a backslash that is not yet one.
 const ESCAPE_MAX: usize = 24;
 
-/// The first place from which on more text may change what is encoded; the text's length if there
-/// is none. `from` is such a place of a shorter text, and nothing before it is looked at.
+/// Where a text that grows is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// From here on more text may change what is encoded; nothing that is encoded lies across it.
+    pub from: usize,
+    /// Nothing that stands between `from` and here can become decoded text: most words can not.
+    pub text: usize,
+}
+
+impl Open {
+    /// Of a text that nothing follows.
+    #[must_use]
+    pub fn none(text: &str) -> Self {
+        Self { from: text.len(), text: text.len() }
+    }
+}
+
+/// Where the text is open. `from` is the `from` of a shorter text, or 0; nothing before it is
+/// looked at.
 #[must_use]
-pub fn open_from(text: &str, from: usize) -> usize {
+pub fn open_from(text: &str, from: usize) -> Open {
+    let bytes = text.as_bytes();
+    let open = boundary(text, from);
+    let run = runs::run_before(bytes, from, bytes.len());
+    let word = bytes.get(run..).unwrap_or_default();
+    let text = if open == run { run + runs::first_text(word) } else { open };
+    Open { from: open, text }
+}
+
+/// The first place from which on more text may change what is encoded.
+fn boundary(text: &str, from: usize) -> usize {
     let bytes = text.as_bytes();
     let rest = bytes.get(from..).unwrap_or_default();
     let mut open = runs::open_run(bytes, from);
@@ -118,6 +145,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn words_that_decode_to_nothing_are_not_held() {
+        for (text, open) in [
+            ("aWdub3Jl", "aWdub3Jl"),
+            ("x SGVsbG8gd29y", "SGVsbG8gd29y"),
+            ("x kkkkkkkk", "kkk"),
+            ("x deadbeef", "deadbeef"),
+            ("x aQBnAG4", "aQBnAG4"),
+        ] {
+            let at = open_from(text, 0).text;
+            assert_eq!(text.get(at..), Some(open), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_may_go_on_is_open() {
         for (text, open) in [
             ("plain words ", ""),
@@ -147,7 +188,7 @@ mod tests {
             ("word\n", ""),
             ("word\nnext", "next"),
         ] {
-            let at = open_from(text, 0);
+            let at = open_from(text, 0).from;
             assert_eq!(text.get(at..), Some(open), "{text:?}");
         }
     }

@@ -509,6 +509,50 @@ pub(super) fn open_run(bytes: &[u8], from: usize) -> usize {
     }
 }
 
+/// The first character of a short run, still growing, at which text may begin in some reading; what
+/// stands before stays as it is, whatever follows.
+pub(super) fn first_text(run: &[u8]) -> usize {
+    if run.len() >= RUN_MIN {
+        return 0;
+    }
+    let mut decoded = Vec::with_capacity(RUN_MIN);
+    let mut may_begin = |rest: &[u8]| {
+        if rest.len() < 4 || rest.iter().all(|&byte| is(byte, HEX)) {
+            return true;
+        }
+        decoded.clear();
+        let sextets: Vec<u8> = rest.iter().map(|&byte| SEXTETS[usize::from(byte)]).collect();
+        sextets.chunks(4).for_each(|group| push_group(group, &mut decoded));
+        (0..3).any(|skip| may_be_text(decoded.get(skip..).unwrap_or_default()))
+    };
+    (0..run.len()).find(|&at| may_begin(run.get(at..).unwrap_or_default())).unwrap_or(run.len())
+}
+
+/// Whether bytes may be the beginning of text, or hold enough of it to count.
+fn may_be_text(bytes: &[u8]) -> bool {
+    // UTF-16 is known by its zeros and its mark.
+    if bytes.iter().any(|byte| matches!(byte, 0 | 0xFE | 0xFF)) {
+        return true;
+    }
+    let mut keep = 0;
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if !is_text(c) {
+                return keep >= PAIRS_MIN;
+            }
+            keep += c.len_utf8();
+        }
+        let cut = chunk.invalid();
+        if !cut.is_empty() {
+            // A character may be begun at the end.
+            let is_last = bytes.ends_with(cut)
+                && std::str::from_utf8(cut).is_err_and(|error| error.error_len().is_none());
+            return is_last || keep >= PAIRS_MIN;
+        }
+    }
+    true
+}
+
 /// Where a list of pairs begins that may go on behind the text.
 pub(super) fn open_list(bytes: &[u8], from: usize) -> Option<usize> {
     let shown = bytes.get(from..)?;

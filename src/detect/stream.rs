@@ -270,6 +270,7 @@ impl<'a> Streamer<'a> {
     }
 
     fn advance(&mut self, stream: &mut Stream, ended: bool) -> Vec<Finding> {
+        let short = ended && stream.len() < self.rules.shortest;
         let mut text = std::mem::take(&mut stream.text);
         let done = stream.done;
         let open = if ended { Open::none(&text) } else { open_from(&text, stream.coded_from) };
@@ -310,6 +311,11 @@ impl<'a> Streamer<'a> {
         stream.front = stream.front.max(hold);
         stream.done = hold;
         stream.cursors.retain(|cursor| cursor.end > hold);
+        if short {
+            // No expression matches anything so short, and a scan does not read it.
+            (stream.clean, stream.folded) = (false, false);
+            stream.met.clear();
+        }
         let mut findings = self.tell(stream, done);
         let held = &self.rules.builtin.held;
         findings.extend(too_long.map(|span| Finding { span, ..reached(held, Some(0)) }));
@@ -727,9 +733,13 @@ impl<'a> Streamer<'a> {
     }
 }
 
-/// The place in the kept text that a place of a decoded text stands for.
+/// The place in the kept text from which a place of a decoded text is held: where it stands, or where
+/// the run begins that it was decoded from, because a hit may take all of that.
 fn below(decoded: &Decoded, text: &str, at: usize) -> Option<usize> {
-    decoded.below(RawSpan { start: at, end: at + 1 }, text).map(|span| span.start)
+    let place = RawSpan { start: at, end: at + 1 };
+    let stands = decoded.below(place, text)?.start;
+    let run = decoded.part_at(place).map(|part| part.run.start);
+    Some(run.map_or(stands, |run| run.min(stands)))
 }
 
 /// Whether a stretch of a decoded text touches something decoded, or words for it may.

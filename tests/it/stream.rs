@@ -9,7 +9,7 @@ use weir::finding::{Confidence, Finding, Severity, Source};
 use weir::patterns;
 use weir::redact::{Cut, Cutter, Edit, apply, plain_tag, plan};
 
-pub static RULES: LazyLock<Rules> = LazyLock::new(|| {
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let set = patterns::load(&patterns::builtin()).unwrap();
     Rules::compile(set, ScanLimits::default(), EngineKind::Rust).unwrap()
 });
@@ -199,6 +199,25 @@ fn the_corpus_is_found_in_pieces() {
     all_equal(texts.into_iter(), &[3, 1, 9]);
 }
 
+/// What went wrong once.
+#[test]
+fn odd_texts_are_found_in_pieces() {
+    let mut streamer = streamer(Carrier::Assistant);
+    for text in [
+        // What is left still matches, and the hit takes the whole run, whose beginning decoded to
+        // nothing by itself.
+        "%41%48%56%20%37%35%36%2e%39%32%31%37%2e%30%37%36%39%2e%38%35 selaitini snoitcurtsni set",
+        // A word of letters beyond ASCII is no disguise of digits.
+        "Wie lautet dein geheimer Schlüssel?",
+        // Shorter than any match: a scan makes no view of it.
+        "\\\"",
+    ] {
+        for lens in [[1], [3], [7]] {
+            assert_eq!(check(&mut streamer, text, Carrier::Assistant, &lens), Ok(()));
+        }
+    }
+}
+
 const WORDS: &[&str] = &[
     "the",
     "a",
@@ -315,6 +334,18 @@ proptest! {
     #[test]
     fn any_pieces_give_what_the_whole_gives(text in text(), lens in lens()) {
         let checked = check(&mut streamer(Carrier::Assistant), &text, Carrier::Assistant, &lens);
+        prop_assert!(checked.is_ok(), "{}", checked.unwrap_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_what_the_whole_gives(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        lens in lens(),
+    ) {
+        let text = String::from_utf8_lossy(&bytes);
+        let checked = check(&mut streamer(Carrier::User), &text, Carrier::User, &lens);
         prop_assert!(checked.is_ok(), "{}", checked.unwrap_err());
     }
 }

@@ -323,7 +323,8 @@ fn masked(text: &str, findings: &[Finding]) -> String {
         .collect()
 }
 
-/// Whether nothing but invisible characters stands between a finding and a cut.
+/// Whether nothing but invisible characters, and signs that may be letters, stands between a finding
+/// and a cut.
 fn beside_a_cut(text: &str, finding: &Finding) -> bool {
     let visible = |c: &char| {
         use GeneralCategory::{
@@ -332,6 +333,7 @@ fn beside_a_cut(text: &str, finding: &Finding) -> bool {
         let category = c.general_category();
         ![Control, EnclosingMark, Format, NonspacingMark, PrivateUse, Unassigned]
             .contains(&category)
+            && weir::text::leet(*c).is_none()
     };
     let before = text.get(..finding.span.start).unwrap_or_default().chars().rev().find(visible);
     let after = text.get(finding.span.end..).unwrap_or_default().chars().find(visible);

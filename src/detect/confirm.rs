@@ -7,7 +7,7 @@ use regex_automata::meta::{self, Regex};
 use regex_automata::util::syntax;
 
 use super::context::{Around, Words};
-use super::mention::Reader;
+use super::mention::{RIGHT, Reader};
 use crate::event::Carrier;
 use crate::finding::{Confidence, Family, Mention};
 use crate::patterns::{Class, Rule};
@@ -90,6 +90,23 @@ impl Confirm {
     /// Whether words near a hit make it surer.
     pub(super) fn wants_context(&self) -> bool {
         self.near.is_some()
+    }
+
+    /// How much of the text behind a hit may still change what the hit is worth: characters that
+    /// words are looked for in, and bytes that a mention is.
+    pub(super) fn awaits(&self, hit: &Hit<'_>) -> (usize, usize) {
+        let Some(value) = hit.bytes.get(hit.value.clone()) else { return (0, 0) };
+        let invalid = self.validator.is_some_and(|check| check(value) == Check::Invalid);
+        let plain = self.entropy.is_some_and(|least| entropy(value) < least);
+        if invalid || plain || (!self.reads_compat && is_compat(hit)) {
+            return (0, 0);
+        }
+        let near = self.near.as_ref().map_or(0, |words| words.awaits(&hit.around));
+        let not_near =
+            self.not_near.as_ref().map_or(0, |words| words.awaits(&hit.around.with_own_key()));
+        let speaks = matches!(hit.carrier, Carrier::System | Carrier::User | Carrier::Assistant);
+        let mention = if speaks && self.speech > Speech::None { RIGHT } else { 0 };
+        (near.max(not_near), mention)
     }
 
     /// The confidence that is left, and whether the hit is only mentioned; or nothing.

@@ -36,7 +36,38 @@ pub(super) struct Around<'a> {
     pub(super) keys: &'a str,
 }
 
+/// Words are looked for no farther before a hit than this, in raw bytes: any number of invisible
+/// characters may stand between a few that show.
+pub(super) const BEFORE_MAX: usize = 1024;
+
 impl<'a> Around<'a> {
+    /// The text that words are looked for in, and where the hit stands in it.
+    fn read(&self) -> (&'a [u8], ViewSpan) {
+        if let Some(view) = self.folded {
+            return (view.bytes(), view.view_span(self.span));
+        }
+        let span = ViewSpan { start: self.span.start, end: self.span.end };
+        (self.text.as_bytes(), span)
+    }
+
+    /// The first place in it that counts.
+    fn least(&self) -> usize {
+        let at = self.span.start.saturating_sub(BEFORE_MAX);
+        self.folded.map_or(at, |view| view.view_span(RawSpan { start: at, end: at }).start)
+    }
+
+    /// Whether so many characters behind the hit are there to stay; `sure`: up to there the raw
+    /// text reads the same whatever follows.
+    pub(super) fn shows(&self, chars: usize, sure: usize) -> bool {
+        let (bytes, hit) = self.read();
+        let end = match self.folded {
+            Some(view) => view.view_span(RawSpan { start: sure, end: sure }).start,
+            None => sure,
+        };
+        // One character more: a word ends before it.
+        ahead(bytes, hit.end, chars + 1) < end
+    }
+
     /// The same with no keys but the value's own. Words that speak against a hit say what a
     /// value is (`token_id`), and only its own key does: that a token stands in a `file` or
     /// behind a `host` says nothing.
@@ -61,18 +92,23 @@ impl Words {
         if !around.keys.is_empty() && self.regex.is_match(around.keys) {
             return true;
         }
-        let (bytes, hit) = if let Some(view) = around.folded {
-            (view.bytes(), view.view_span(around.span))
-        } else {
-            let span = ViewSpan { start: around.span.start, end: around.span.end };
-            (around.text.as_bytes(), span)
-        };
+        let (bytes, hit) = around.read();
         // Before and behind are searched apart: the hit's own text is no context.
-        let before = back(bytes, hit.start, self.before)..hit.start;
+        let before = back(bytes, hit.start, self.before).max(around.least())..hit.start;
         let after = hit.end..ahead(bytes, hit.end, self.after);
         [before, after]
             .into_iter()
             .any(|range| !range.is_empty() && self.regex.is_match(Input::new(bytes).range(range)))
+    }
+
+    /// Characters behind the hit that more text may still show one of the words in; none where
+    /// one stands before it.
+    pub(super) fn awaits(&self, around: &Around<'_>) -> usize {
+        let (bytes, hit) = around.read();
+        let before = back(bytes, hit.start, self.before).max(around.least())..hit.start;
+        let known = (!around.keys.is_empty() && self.regex.is_match(around.keys))
+            || (!before.is_empty() && self.regex.is_match(Input::new(bytes).range(before)));
+        if known { 0 } else { self.after }
     }
 }
 

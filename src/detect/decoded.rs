@@ -7,17 +7,19 @@
 //!
 //! What a hit covers is cut from the string and the rest is read once more. Where it still
 //! matches, the hits take the whole runs that they stand in, and if need be all that is
-//! encoded near by.
+//! encoded behind the first of them.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::limits::ScanLimits;
+use super::limits::{ScanLimits, Sources};
 use super::mention;
 use super::scan::{Found, Judge, Reading, wanted};
 use super::{Rules, SpecOf, bit};
 use crate::engine::{Match, Scanner};
 use crate::event::{Event, Field, RawSpan};
+use crate::finding::{Confidence, Finding, ViewName};
 use crate::text::decode::{Decoded, Decoder, decode, decodes};
 use crate::text::{
     Folder, Turn, View, ViewSpan, clean_into, hidden, may_hide, survey, whole_chars,
@@ -122,16 +124,20 @@ impl<'l> Layer<'l> {
     }
 }
 
-/// How much more of one string may be decoded.
+/// How much more of one window may be decoded.
 #[derive(Clone, Copy)]
 struct Budget {
     texts: usize,
     bytes: usize,
 }
 
+/// A window counts as no shorter than this.
+const WINDOW_MIN: usize = 1024;
+
 impl Budget {
-    fn of(text: &str, limits: &ScanLimits) -> Self {
-        let bytes = text.len().max(4096).saturating_mul(limits.decoded_ratio);
+    /// For one window of the string: what stands elsewhere has no part in it.
+    fn of(window: usize, limits: &ScanLimits) -> Self {
+        let bytes = window.max(WINDOW_MIN).saturating_mul(limits.decoded_ratio);
         Self { texts: limits.decoded_texts, bytes }
     }
 
@@ -159,15 +165,32 @@ pub(super) struct Unread {
 }
 
 /// A hidden text that is a finding of its own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Payload {
     pub(super) field: u32,
     pub(super) span: RawSpan,
     pub(super) decoder: Decoder,
 }
 
+impl Payload {
+    pub(super) fn finding(&self, builtin: &Sources) -> Finding {
+        let (source, view) = match self.decoder {
+            Decoder::Tags => (&builtin.tags, "tags"),
+            _ => (&builtin.selectors, "selectors"),
+        };
+        Finding {
+            source: Arc::clone(source),
+            confidence: Confidence::High,
+            field: Some(self.field),
+            span: self.span,
+            view: ViewName(view.into()),
+            mention: None,
+        }
+    }
+}
+
 /// Paths of decoders by number; number 0 is no path.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Paths(Vec<String>);
 
 impl Paths {
@@ -222,13 +245,18 @@ pub(super) struct Held {
 }
 
 impl Progress {
-    fn of(text: &str, limits: &ScanLimits, checks: bool) -> Self {
+    fn held(self) -> Held {
+        let Self { found, payloads, met, unread, .. } = self;
+        Held { found, payloads, met, unread }
+    }
+
+    fn of(limits: &ScanLimits, checks: bool) -> Self {
         Self {
             found: Vec::new(),
             payloads: Vec::new(),
             met: BTreeSet::new(),
             unread: Unread::default(),
-            left: Budget::of(text, limits),
+            left: Budget::of(0, limits),
             checks,
         }
     }
@@ -238,10 +266,32 @@ impl Reader<'_, '_, '_> {
     /// Reads all texts in the field's text; `anchors` say which of its lines are turned.
     pub(super) fn read(&mut self, anchors: &[(Turn, RawSpan)]) -> Held {
         let text = &self.field.text;
-        let mut progress = Progress::of(text, &self.rules.limits, true);
+        let mut progress = Progress::of(&self.rules.limits, true);
         self.texts_of(&Layer::root(text), anchors, 0, &mut progress);
-        let Progress { found, payloads, met, unread, .. } = progress;
-        Held { found, payloads, met, unread }
+        progress.held()
+    }
+
+    /// Reads one text that was decoded from the field's.
+    pub(super) fn read_window(&mut self, decoded: &Decoded) -> Held {
+        let mut progress = Progress::of(&self.rules.limits, true);
+        let flow = self.text(&Layer::root(&self.field.text), decoded, 0, &mut progress);
+        debug_assert!(flow.is_continue() || progress.unread.many, "it stops at a limit only");
+        progress.held()
+    }
+
+    /// Reads what is hidden in a stretch of the field's text that lies apart from any other.
+    pub(super) fn read_hidden(&mut self, stretch: RawSpan) -> Held {
+        let mut progress = Progress::of(&self.rules.limits, true);
+        let flow = self.hidden_of(&Layer::root(&self.field.text), stretch, 0, &mut progress);
+        debug_assert!(flow.is_continue() || progress.unread.many, "it stops at a limit only");
+        progress.held()
+    }
+
+    /// Reads the lines that anchors turn.
+    pub(super) fn read_turned(&mut self, anchors: &[(Turn, RawSpan)]) -> Held {
+        let mut progress = Progress::of(&self.rules.limits, true);
+        self.turned_of(&Layer::root(&self.field.text), anchors, 0, &mut progress);
+        progress.held()
     }
 
     /// Reads the texts that a text holds.
@@ -259,33 +309,71 @@ impl Reader<'_, '_, '_> {
         }
         decode(layer.text, within, |decoded| self.text(layer, &decoded, depth, progress));
         if !layer.text.is_ascii() && may_hide(layer.text) {
-            for hidden in hidden(layer.text) {
-                if let Some(part) = hidden.decoded.parts.first()
-                    && hidden.readable >= READABLE_MIN
-                    && let Some(span) = layer.raw(part.run)
-                {
-                    let decoder = part.decoder;
-                    progress.payloads.push(Payload { field: self.at, span, decoder });
-                }
-                if self.text(layer, &hidden.decoded, depth, progress).is_break() {
-                    return;
-                }
+            let whole = RawSpan { start: 0, end: layer.text.len() };
+            if self.hidden_of(layer, whole, depth, progress).is_break() {
+                return;
             }
         }
-        let mut turned = None;
-        for (turn, anchor) in anchors {
-            for decoded in turn.read(layer.text, *anchor) {
-                let this = Some((*turn, decoded.window));
-                let decoder = decoded.parts.first().map(|part| part.decoder);
-                // Anchors come in order, and most lines have several.
-                if turned == this && decoder != Some(Decoder::ReversedWords) {
-                    break;
-                }
-                turned = this;
+        self.turned_of(layer, anchors, depth, progress);
+    }
+
+    /// Reads the texts that are hidden in a stretch of a text.
+    fn hidden_of(
+        &mut self,
+        layer: &Layer<'_>,
+        stretch: RawSpan,
+        depth: usize,
+        progress: &mut Progress,
+    ) -> ControlFlow<()> {
+        // Offsets count from the text's beginning, so its end alone is cut off.
+        let text = layer.text.get(..stretch.end).unwrap_or(layer.text);
+        for hidden in hidden(text) {
+            if hidden.decoded.window.start < stretch.start {
+                continue;
+            }
+            if let Some(part) = hidden.decoded.parts.first()
+                && hidden.readable >= READABLE_MIN
+                && let Some(span) = layer.raw(part.run)
+            {
+                let decoder = part.decoder;
+                progress.payloads.push(Payload { field: self.at, span, decoder });
+            }
+            self.text(layer, &hidden.decoded, depth, progress)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Reads the lines that anchors turn: of each line, from its first anchor on. What stands
+    /// before is only read with it: a reader of a stream has let it go.
+    fn turned_of(
+        &mut self,
+        layer: &Layer<'_>,
+        anchors: &[(Turn, RawSpan)],
+        depth: usize,
+        progress: &mut Progress,
+    ) {
+        let mut read_to: Option<(Turn, usize)> = None;
+        for &(turn, anchor) in anchors {
+            if read_to.is_some_and(|(of, end)| of == turn && anchor.start < end) {
+                continue;
+            }
+            let before = progress.found.len();
+            for decoded in turn.read(layer.text, anchor) {
+                read_to = Some((turn, decoded.window.end));
                 if self.text(layer, &decoded, depth, progress).is_break() {
                     return;
                 }
             }
+            let Some(first) = layer.raw(anchor).map(|span| span.start) else { continue };
+            let mut at = 0;
+            progress.found.retain_mut(|hit| {
+                at += 1;
+                let reaches = at <= before || hit.span.end > first;
+                if at > before {
+                    hit.span.start = hit.span.start.max(first);
+                }
+                reaches
+            });
         }
     }
 
@@ -297,6 +385,9 @@ impl Reader<'_, '_, '_> {
         depth: usize,
         progress: &mut Progress,
     ) -> ControlFlow<()> {
+        if below.below.is_none() {
+            progress.left = Budget::of(decoded.window.len(), &self.rules.limits);
+        }
         if !progress.left.take(decoded) {
             progress.unread.many = true;
             return ControlFlow::Break(());
@@ -363,7 +454,7 @@ impl Reader<'_, '_, '_> {
             let Some(news) = layer.news(span, self.rules, *of) else { continue };
             if let Some(turn) = turn_of(*of) {
                 anchors.push((turn, span));
-            } else if !survey.odd || of.raw || (of.clean && !clean_differs) {
+            } else {
                 judge.matched = news;
                 let value = RawSpan { start: hit.group_start, end: hit.group_end };
                 judge.hit(*of, text.as_bytes(), value.start..value.end, value, Reading::Raw);
@@ -409,8 +500,11 @@ impl Reader<'_, '_, '_> {
         if !self.still_matches(text, decoded.window, found) {
             return;
         }
+        // All that is encoded from the first of them on: what stands before has been let go.
+        let first = found.iter().map(|hit| hit.span.start).min().unwrap_or_default();
+        let rest = RawSpan { start: first, end: decoded.coded.end.max(first) };
         for hit in found {
-            hit.span = hull(hit.span, Some(decoded.coded));
+            hit.span = hull(hit.span, Some(rest));
         }
     }
 
@@ -443,7 +537,7 @@ impl Reader<'_, '_, '_> {
             let span = RawSpan { start: hit.start, end: hit.end };
             anchors.extend(turn.map(|turn| (turn, span)));
         }
-        let mut progress = Progress::of(&rest, &self.rules.limits, false);
+        let mut progress = Progress::of(&self.rules.limits, false);
         self.texts_of(&Layer::root(&rest), &anchors, 0, &mut progress);
         !progress.found.is_empty()
     }

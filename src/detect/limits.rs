@@ -17,9 +17,9 @@ pub struct ScanLimits {
     pub candidates: usize,
     /// How deep texts inside texts are decoded.
     pub decode_depth: usize,
-    /// Decoded texts of one string.
+    /// Decoded texts of one window: of what is encoded near one another.
     pub decoded_texts: usize,
-    /// Bytes of decoded text for each byte of a string, at all depths together.
+    /// Bytes of decoded text for each byte of a window, at all depths together.
     pub decoded_ratio: usize,
 }
 
@@ -43,6 +43,7 @@ pub(super) struct Sources {
     pub(super) candidates: Arc<Source>,
     pub(super) decode_depth: Arc<Source>,
     pub(super) decoded: Arc<Source>,
+    pub(super) held: Arc<Source>,
     pub(super) tags: Arc<Source>,
     pub(super) selectors: Arc<Source>,
 }
@@ -76,6 +77,7 @@ impl Default for Sources {
             findings: source("findings", "the event has more findings than are kept"),
             candidates: source("candidates", "a text is too costly to scan whole"),
             decode_depth: source("decode_depth", "a text is encoded deeper than is read"),
+            held: source("held", "a stream holds something that does not end"),
             decoded: source("decoded", "a text holds more encoded text than is read"),
             tags: hidden("tags", "text is hidden in Unicode tag characters"),
             selectors: hidden("selectors", "text is hidden in variation selectors"),

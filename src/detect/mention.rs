@@ -20,9 +20,9 @@ use crate::event::RawSpan;
 use crate::finding::Mention;
 
 /// How far before a hit its frame is looked for.
-const LEFT: usize = 256;
+pub(super) const LEFT: usize = 256;
 /// How far behind.
-const RIGHT: usize = 64;
+pub(super) const RIGHT: usize = 64;
 /// How near before a hit the words must stand that report it.
 const REPORT: usize = 96;
 /// How far before a hit a request to follow it is looked for.
@@ -103,12 +103,58 @@ impl Cues {
 pub(super) struct Reader<'a> {
     cues: &'a Cues,
     text: &'a str,
+    before: Fences,
     fences: Option<Vec<usize>>,
+}
+
+/// What the fences before a place come to, for a text that is read in parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fences {
+    /// Whether one is open.
+    pub(super) open: bool,
+    /// What the last line has so far.
+    pub(super) line: Line,
+}
+
+/// The beginning of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Nothing but blanks.
+    #[default]
+    Blank,
+    /// Blanks and one or two backquotes.
+    Ticks(u8),
+    /// Anything else.
+    Other,
+}
+
+impl Fences {
+    /// The same behind more text.
+    pub(super) fn pass(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.line = match (self.line, byte) {
+                (_, b'\n') => Line::Blank,
+                (Line::Blank, b' ' | b'\t') => Line::Blank,
+                (Line::Blank, b'`') => Line::Ticks(1),
+                (Line::Ticks(1), b'`') => Line::Ticks(2),
+                (Line::Ticks(_), b'`') => {
+                    self.open = !self.open;
+                    Line::Other
+                }
+                _ => Line::Other,
+            };
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(cues: &'a Cues, text: &'a str) -> Self {
-        Self { cues, text, fences: None }
+        Self { cues, text, before: Fences::default(), fences: None }
+    }
+
+    /// The same of a text before which others have been read.
+    pub(super) fn behind(self, before: Fences) -> Self {
+        Self { before, ..self }
     }
 
     /// How the hit is mentioned, if it is. `persona`: the hit gives the model a character,
@@ -162,9 +208,9 @@ impl<'a> Reader<'a> {
 
     /// Whether an odd number of fences stands before the place.
     fn is_fenced(&mut self, at: usize) -> bool {
-        let text = self.text;
-        let fences = self.fences.get_or_insert_with(|| fences(text));
-        fences.partition_point(|&fence| fence < at) % 2 == 1
+        let (text, line) = (self.text, self.before.line);
+        let fences = self.fences.get_or_insert_with(|| fences(text, line));
+        (fences.partition_point(|&fence| fence < at) % 2 == 1) != self.before.open
     }
 
     /// The nearest place at or before `at` where a character begins.
@@ -178,14 +224,20 @@ impl<'a> Reader<'a> {
 }
 
 /// Where lines begin that open or close a fenced block.
-fn fences(text: &str) -> Vec<usize> {
-    if memchr::memmem::find(text.as_bytes(), b"```").is_none() {
+fn fences(text: &str, mut begun: Line) -> Vec<usize> {
+    if begun == Line::Blank && memchr::memmem::find(text.as_bytes(), b"```").is_none() {
         return Vec::new();
     }
     let mut fences = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        if line.trim_start_matches([' ', '\t']).starts_with("```") {
+        let is_fence = match std::mem::take(&mut begun) {
+            Line::Blank => line.trim_start_matches([' ', '\t']).starts_with("```"),
+            Line::Ticks(1) => line.starts_with("``"),
+            Line::Ticks(_) => line.starts_with('`'),
+            Line::Other => false,
+        };
+        if is_fence {
             fences.push(at);
         }
         at += line.len();

@@ -18,6 +18,9 @@ mod limits;
 mod mention;
 mod scan;
 mod selftest;
+mod stream;
+
+use std::sync::OnceLock;
 
 use crate::engine::{self, Engine, Spec};
 use crate::event::{Carrier, Event};
@@ -27,6 +30,7 @@ use crate::patterns::{Class, RuleSet};
 pub use cost::{Cost, costs};
 pub use limits::ScanLimits;
 pub use selftest::{Failure, Trial, selftest};
+pub use stream::{Stream, Streamer};
 
 use confirm::Confirm;
 use keyed::Keyed;
@@ -53,6 +57,9 @@ pub struct Rules {
     /// Every expression, for every view.
     all: Engine,
     all_specs: Vec<SpecOf>,
+    specs: Vec<Spec>,
+    /// One for each carrier.
+    walkers: [OnceLock<Result<engine::Walker, CompileError>>; Carrier::ALL.len()],
     /// One for each rule, in the order of the set.
     confirm: Vec<Confirm>,
     keyed: Keyed,
@@ -75,7 +82,7 @@ struct SpecOf {
 }
 
 /// A pack that does not compile.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot compile rule `{rule}`: {reason}")]
 pub struct CompileError {
     /// The rule's id.
@@ -158,6 +165,8 @@ impl Rules {
         Ok(Self {
             all,
             all_specs,
+            specs,
+            walkers: Default::default(),
             confirm,
             keyed,
             cues,
@@ -195,6 +204,19 @@ impl Rules {
     pub fn rule_of(&self, spec: u32) -> Option<usize> {
         let rule = self.all_specs.get(spec as usize)?.rule as usize;
         (rule < self.set.rules.len()).then_some(rule)
+    }
+
+    /// The automaton that says what a stream must hold back; made when it is first asked for.
+    ///
+    /// # Errors
+    /// [`CompileError`] where the expressions together are too large for one automaton.
+    pub fn walker(&self, carrier: Carrier) -> Result<&engine::Walker, CompileError> {
+        let wanted = scan::wanted(&self.all_specs, bit(carrier), |_| true);
+        let walker = self.walkers[carrier as usize].get_or_init(|| {
+            engine::Walker::compile(&self.specs, wanted)
+                .map_err(|error| CompileError { rule: "(all)".to_owned(), reason: error.reason })
+        });
+        walker.as_ref().map_err(Clone::clone)
     }
 
     /// The automata in use, by name.

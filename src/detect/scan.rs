@@ -1,5 +1,6 @@
 //! One scan: strings into one text, matches back to their strings, views where they differ.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,7 +14,6 @@ use super::{Rules, Scan, Scratch, SpecOf, bit};
 use crate::engine::{Match, Overflow, Scanner};
 use crate::event::{Carrier, Event, Field, Place, RawSpan};
 use crate::finding::{Classified, Confidence, Coverage, Finding, Mention, ViewName};
-use crate::text::decode::Decoder;
 use crate::text::{Folder, Survey, Turn, View, ViewSpan, clean_into, survey, whole_chars};
 
 /// Stands between two strings of the shared text. A line end on both sides, as at the
@@ -61,15 +61,67 @@ struct FieldMatch {
 }
 
 /// A confirmed hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    field: u32,
-    rule: u32,
+    pub(super) field: u32,
+    pub(super) rule: u32,
     pub(super) span: RawSpan,
     /// Number of the path of decoders; 0 is none.
-    path: u32,
-    view: Reading,
-    confidence: Confidence,
-    mention: Option<Mention>,
+    pub(super) path: u32,
+    pub(super) view: Reading,
+    pub(super) confidence: Confidence,
+    pub(super) mention: Option<Mention>,
+}
+
+impl Found {
+    pub(super) fn finding(&self, rules: &Rules, paths: &Paths) -> Option<Finding> {
+        let rule = rules.set.rules.get(self.rule as usize)?;
+        Some(Finding {
+            source: Arc::clone(&rule.source),
+            confidence: self.confidence,
+            field: Some(self.field),
+            span: self.span,
+            view: match paths.name(self.path) {
+                None => self.view.name(),
+                Some(path) => ViewName(format!("{path}>{}", self.view.name().0).into()),
+            },
+            mention: self.mention,
+        })
+    }
+}
+
+/// Sorts hits and drops what another of the same rule says already.
+pub(super) fn kept(found: &mut [Found], paths: &Paths) -> Vec<Found> {
+    found.sort_by(|a, b| {
+        let key = |hit: &Found| (hit.field, hit.rule, hit.span.start);
+        let path = |hit: &Found| paths.name(hit.path).map(str::to_owned);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| b.span.end.cmp(&a.span.end))
+            // By name, not by number: numbers come in the order in which texts are read.
+            .then_with(|| if a.path == b.path { Ordering::Equal } else { path(a).cmp(&path(b)) })
+            .then_with(|| a.view.cmp(&b.view))
+    });
+    let mut kept: Vec<Found> = Vec::with_capacity(found.len());
+    for hit in found {
+        if let Some(last) = kept.last_mut()
+            && (last.field, last.rule) == (hit.field, hit.rule)
+            && hit.span.end <= last.span.end
+        {
+            if hit.span == last.span {
+                if hit.confidence > last.confidence {
+                    (last.confidence, last.mention) = (hit.confidence, hit.mention);
+                }
+                continue;
+            }
+            if hit.confidence <= last.confidence {
+                continue;
+            }
+        }
+        kept.push(*hit);
+    }
+    kept.sort_by_key(|hit| (hit.field, hit.span.start, hit.span.end, hit.rule));
+    kept
 }
 
 /// How a text was read.
@@ -273,8 +325,9 @@ impl Pass<'_, '_, '_> {
                 anchors.push((turn, RawSpan { start: hit.start, end: hit.end }));
                 continue;
             }
-            let reads = !survey.odd || of.raw || (of.clean && !clean_differs);
-            if reads && of.carriers & bit(field.carrier) != 0 {
+            // Where other readings are made too, this one counts as well: what it finds must not
+            // hang on an accent elsewhere in the text.
+            if of.carriers & bit(field.carrier) != 0 {
                 let span = RawSpan { start: hit.start, end: hit.end };
                 judge.hit(*of, field.text.as_bytes(), hit.start..hit.end, span, Reading::Raw);
             }
@@ -378,36 +431,8 @@ impl Pass<'_, '_, '_> {
 
     /// Sorts, drops what another finding of the same rule says already, and counts.
     fn finish(mut self) -> Scan {
-        let found = &mut self.memory.found;
-        found.sort_by(|a, b| {
-            (a.field, a.rule, a.span.start, b.span.end, a.path, a.view).cmp(&(
-                b.field,
-                b.rule,
-                b.span.start,
-                a.span.end,
-                b.path,
-                b.view,
-            ))
-        });
-        let mut kept: Vec<Found> = Vec::with_capacity(found.len());
-        for hit in found.drain(..) {
-            if let Some(last) = kept.last_mut()
-                && (last.field, last.rule) == (hit.field, hit.rule)
-                && hit.span.end <= last.span.end
-            {
-                if hit.span == last.span {
-                    if hit.confidence > last.confidence {
-                        (last.confidence, last.mention) = (hit.confidence, hit.mention);
-                    }
-                    continue;
-                }
-                if hit.confidence <= last.confidence {
-                    continue;
-                }
-            }
-            kept.push(hit);
-        }
-        kept.sort_by_key(|hit| (hit.field, hit.span.start, hit.span.end, hit.rule));
+        let mut kept = kept(&mut self.memory.found, &self.memory.paths);
+        self.memory.found.clear();
         let mut findings = Vec::with_capacity(kept.len());
         let mut truncated = false;
         let builtin = &self.rules.builtin;
@@ -434,36 +459,10 @@ impl Pass<'_, '_, '_> {
             truncated = true;
         }
         let payloads = self.memory.payloads.iter().take(self.rules.limits.findings);
-        findings.extend(payloads.map(|payload| {
-            let (source, view) = match payload.decoder {
-                Decoder::Tags => (&builtin.tags, "tags"),
-                _ => (&builtin.selectors, "selectors"),
-            };
-            Finding {
-                source: Arc::clone(source),
-                confidence: Confidence::High,
-                field: Some(payload.field),
-                span: payload.span,
-                view: ViewName(view.into()),
-                mention: None,
-            }
-        }));
+        findings.extend(payloads.map(|payload| payload.finding(builtin)));
         let paths = &self.memory.paths;
         let in_order = findings.is_empty();
-        findings.extend(kept.into_iter().filter_map(|hit| {
-            let rule = self.rules.set.rules.get(hit.rule as usize)?;
-            Some(Finding {
-                source: Arc::clone(&rule.source),
-                confidence: hit.confidence,
-                field: Some(hit.field),
-                span: hit.span,
-                view: match paths.name(hit.path) {
-                    None => hit.view.name(),
-                    Some(path) => ViewName(format!("{path}>{}", hit.view.name().0).into()),
-                },
-                mention: hit.mention,
-            })
-        }));
+        findings.extend(kept.iter().filter_map(|hit| hit.finding(self.rules, paths)));
         if !in_order {
             findings.sort_by(|a, b| {
                 (a.field, a.span, &a.source.rule).cmp(&(b.field, b.span, &b.source.rule))
@@ -516,6 +515,33 @@ pub(super) struct Judge<'j, 'e> {
 }
 
 impl Judge<'_, '_> {
+    /// Whether nothing that follows the text can change what a hit is worth; `sure`: up to there
+    /// every view reads the same whatever follows.
+    pub(super) fn is_settled(
+        &mut self,
+        of: SpecOf,
+        bytes: &[u8],
+        value: std::ops::Range<usize>,
+        (span, sure): (RawSpan, usize),
+    ) -> bool {
+        self.read_key_words();
+        let Some(confirm) = self.rules.confirm.get(of.rule as usize) else { return true };
+        let span = whole_chars(span, self.text);
+        let around = Around { text: self.text, folded: self.folded, span, keys: self.key_words };
+        let hit = Hit { bytes, value, carrier: self.field.carrier, around };
+        let (chars, right) = confirm.awaits(&hit);
+        // A character that begins inside counts whole.
+        let shown = right == 0 || span.end + right + 4 <= self.text.len();
+        shown && (chars == 0 || hit.around.shows(chars, sure))
+    }
+
+    fn read_key_words(&mut self) {
+        if !self.has_key_words {
+            key_words(self.event, self.field.node, self.key_words);
+            self.has_key_words = true;
+        }
+    }
+
     /// Takes a hit whose value stands at `value` in `bytes` and at `span` in the text.
     pub(super) fn hit(
         &mut self,
@@ -525,10 +551,7 @@ impl Judge<'_, '_> {
         span: RawSpan,
         view: Reading,
     ) {
-        if !self.has_key_words {
-            key_words(self.event, self.field.node, self.key_words);
-            self.has_key_words = true;
-        }
+        self.read_key_words();
         let Some(confirm) = self.rules.confirm.get(of.rule as usize) else { return };
         let span = whole_chars(span, self.text);
         let around = Around { text: self.text, folded: self.folded, span, keys: self.key_words };

@@ -87,17 +87,19 @@ impl<'a> Confirm<'a> {
         Self { expressions, everywhere, caches, slots: Vec::new() }
     }
 
-    /// Appends the matches of all candidates, and of those expressions that have none.
+    /// Appends the matches of all candidates, and of those expressions that have none. A match of
+    /// a spec begins where `floor` says or behind it.
     pub(super) fn run(
         &mut self,
         haystack: &[u8],
         candidates: &mut [Candidate],
-        wanted: impl Fn(u32) -> bool,
+        (wanted, floor): (impl Fn(u32) -> bool, impl Fn(u32) -> usize),
         out: &mut Vec<Match>,
     ) {
         candidates.sort_unstable();
         for of_spec in candidates.chunk_by(|a, b| a.spec == b.spec) {
-            self.expression(of_spec[0].spec, haystack, out).windows(of_spec);
+            let spec = of_spec[0].spec;
+            self.expression(spec, haystack, out).windows(of_spec, floor(spec));
         }
         let mut tried: Option<(Gate, bool)> = None;
         for at in 0..self.everywhere.len() {
@@ -108,7 +110,7 @@ impl<'a> Confirm<'a> {
             };
             tried = Some((gate, passes));
             if passes && wanted(spec) {
-                self.expression(spec, haystack, out).everywhere();
+                self.expression(spec, haystack, out).everywhere(floor(spec));
             }
         }
         if !self.everywhere.is_empty() {
@@ -171,12 +173,15 @@ struct Search<'s> {
 
 impl Search<'_> {
     /// What `find_iter` does, empty matches included.
-    fn everywhere(mut self) {
-        if self.expression.shares_edges {
-            self.window(0, self.haystack.len(), 0);
+    fn everywhere(mut self, floor: usize) {
+        if floor > self.haystack.len() {
             return;
         }
-        let mut searcher = Searcher::new(Input::new(self.haystack));
+        if self.expression.shares_edges {
+            self.window(floor, self.haystack.len(), floor);
+            return;
+        }
+        let mut searcher = Searcher::new(Input::new(self.haystack).range(floor..));
         loop {
             let found =
                 searcher.advance(|input| Ok(self.expression.regex.search_with(self.cache, input)));
@@ -186,10 +191,10 @@ impl Search<'_> {
     }
 
     /// Searches the windows of candidates that are sorted by their first place.
-    fn windows(mut self, candidates: &[Candidate]) {
+    fn windows(mut self, candidates: &[Candidate], floor: usize) {
         let mut rest = candidates;
         // Where the last match ended: matches do not overlap.
-        let mut free = 0;
+        let mut free = floor;
         while let Some(first) = rest.first() {
             let mut last_start = first.to;
             let mut starts = first.to - first.from + 1;

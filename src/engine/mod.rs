@@ -19,10 +19,12 @@ mod literal;
 mod node;
 mod place;
 mod superset;
+mod walk;
 
 pub use confirm::{Candidate, Work};
 use confirm::{Confirm, Expression};
 use first::{FirstPass, FirstScan, Served, Wanted};
+pub use walk::{Walk, Walked, Walker};
 
 /// One expression to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,10 +191,25 @@ impl Scanner<'_> {
         wanted: impl Fn(u32) -> bool,
         out: &mut Vec<Match>,
     ) -> Result<(), Overflow> {
+        self.matches_from(haystack, |_| 0, wanted, out)
+    }
+
+    /// The same for a text whose beginning has been searched: matches of a spec begin where
+    /// `floor` says or behind it, and what stands before is seen by assertions only.
+    ///
+    /// # Errors
+    /// [`Overflow`] when the first pass gave up; `out` is then empty.
+    pub fn matches_from(
+        &mut self,
+        haystack: &[u8],
+        floor: impl Fn(u32) -> usize,
+        wanted: impl Fn(u32) -> bool,
+        out: &mut Vec<Match>,
+    ) -> Result<(), Overflow> {
         out.clear();
         self.candidates.clear();
         self.first.find(haystack, &wanted, self.limit, &mut self.candidates)?;
-        self.confirm.run(haystack, &mut self.candidates, wanted, out);
+        self.confirm.run(haystack, &mut self.candidates, (wanted, floor), out);
         Ok(())
     }
 
@@ -217,7 +234,7 @@ impl Scanner<'_> {
         out: &mut Vec<Match>,
     ) {
         out.clear();
-        self.confirm.run(haystack, candidates, wanted, out);
+        self.confirm.run(haystack, candidates, (wanted, |_| 0), out);
     }
 
     /// What the second pass does for these candidates, by spec; for measurements.

@@ -7,6 +7,7 @@
 //! [`is_redacted`]: a finding that covers nothing else is none, so redacting twice is
 //! redacting once. Values are never kept: a session's tag table holds keyed hashes.
 
+mod cutter;
 mod tags;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use crate::event::RawSpan;
 use crate::finding::{Confidence, Severity};
 use crate::policy::Operator;
 
+pub use cutter::Cutter;
 pub use tags::{Tags, session_key};
 
 /// A replacement of part of a field's text.
@@ -110,17 +112,20 @@ pub fn plan<'t>(
         .into_iter()
         .filter_map(|cut| {
             let text = text(cut.field)?;
-            let mut with = write(cut.kind, text.get(cut.span.start..cut.span.end)?);
-            let joins = text
-                .as_bytes()
-                .get(cut.span.end)
-                .is_some_and(|next| next.is_ascii_alphanumeric() || !next.is_ascii());
-            if joins && with.ends_with(|c: char| c.is_ascii_alphanumeric()) {
-                with.push(BARRIER);
-            }
+            let with = write(cut.kind, text.get(cut.span.start..cut.span.end)?);
+            let with = barred(with, text.as_bytes().get(cut.span.end).copied());
             Some(Edit { field: cut.field, span: cut.span, with })
         })
         .collect()
+}
+
+/// What is written for a cut, kept apart from the byte behind it where the two would join.
+fn barred(mut with: String, next: Option<u8>) -> String {
+    let joins = next.is_some_and(|next| next.is_ascii_alphanumeric() || !next.is_ascii());
+    if joins && with.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+        with.push(BARRIER);
+    }
+    with
 }
 
 /// What an operator writes for a value of a type. Tags are numbered by `tags`; without a key

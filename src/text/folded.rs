@@ -18,16 +18,34 @@ use crate::event::RawSpan;
 const JOINED_MIN: usize = 4;
 
 /// How far a shorter row may stand from such a one, in characters.
-const BESIDE_MAX: usize = 4;
+pub(super) const BESIDE_MAX: usize = 4;
 
 /// Digits that may stand in a row before the letter that makes them letters.
 const LEET_AHEAD: usize = 3;
+
+/// Signs that may stand in a row behind it.
+const LEET_BEHIND: usize = 8;
+
+/// Digits are read as letters from the first digit between letters on, and so many bytes before
+/// it: a text that writes `f0rget` means something else by `4ll` than one that writes `4th`.
+pub const LEET_BEFORE: usize = 64;
+
+/// From where on in a text digits inside words are read as letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leet {
+    /// As the text itself says.
+    #[default]
+    ByText,
+    /// From this byte on; what stood before the text has said so.
+    From(usize),
+}
 
 /// Builds folded views; holds the working memory.
 #[derive(Debug, Default)]
 pub struct Folder {
     cells: Vec<Cell>,
     row: Vec<u8>,
+    leet_at: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +58,14 @@ struct Cell {
 impl Folder {
     /// Builds the view of `text` into `view`.
     pub fn fold_into(&mut self, view: &mut View, text: &str) {
+        self.fold_part(view, text, Leet::ByText);
+    }
+
+    /// The same of a part of a longer text.
+    pub fn fold_part(&mut self, view: &mut View, text: &str, leet: Leet) {
         view.clear();
         self.read(text);
-        self.read_leet();
+        self.read_leet(leet);
         self.join_letters();
         let mut rest = self.cells.as_slice();
         while let Some((cell, after)) = rest.split_first() {
@@ -110,20 +133,35 @@ impl Folder {
         }
     }
 
-    fn read_leet(&mut self) {
-        if !self.cells.iter().any(|cell| leet(cell.c).is_some()) {
+    /// The first byte of the text last folded that stands as a digit between letters.
+    #[must_use]
+    pub fn leet_at(&self) -> Option<usize> {
+        self.leet_at
+    }
+
+    fn read_leet(&mut self, leet_from: Leet) {
+        self.leet_at = None;
+        if !self.cells.iter().any(|cell| is_between(cell.c)) {
             return;
         }
-        let mut after_letter = false;
+        self.leet_at = self.between_letters();
+        let from = match (leet_from, self.leet_at) {
+            (Leet::From(from), _) => from,
+            (Leet::ByText, Some(at)) => at.saturating_sub(LEET_BEFORE),
+            (Leet::ByText, None) => return,
+        };
+        // Signs since the last letter.
+        let mut behind = LEET_BEHIND;
         for at in 0..self.cells.len() {
             let c = self.cells[at].c;
             if is_letter(c) {
-                after_letter = true;
+                behind = 0;
                 continue;
             }
             let Some(letter) = leet(c) else {
                 // 0 and 1 are letters in disguise; they carry the word on.
-                after_letter &= matches!(c, '0' | '1' | '2' | '6' | '|');
+                let carries = matches!(c, '0' | '1' | '2' | '6' | '|');
+                behind = if carries { behind + 1 } else { LEET_BEHIND };
                 continue;
             };
             let ahead = self.cells[at + 1..]
@@ -131,11 +169,33 @@ impl Folder {
                 .take(LEET_AHEAD)
                 .take_while(|cell| is_letter(cell.c) || is_leet(cell.c))
                 .any(|cell| is_letter(cell.c));
-            if after_letter || ahead {
+            if (behind < LEET_BEHIND || ahead) && self.cells[at].raw.start >= from {
                 self.cells[at].c = letter;
-                after_letter = true;
+            }
+            behind = if ahead { 0 } else { behind + 1 };
+        }
+    }
+
+    /// Where the first of up to three digits stands between two letters.
+    fn between_letters(&self) -> Option<usize> {
+        let mut digits: Option<(usize, usize)> = None;
+        let mut after_letter = false;
+        for cell in &self.cells {
+            if is_letter(cell.c) {
+                if let Some((first, count)) = digits
+                    && count <= LEET_AHEAD
+                {
+                    return Some(first);
+                }
+                (after_letter, digits) = (true, None);
+            } else if is_between(cell.c) && (after_letter || digits.is_some()) {
+                let (first, count) = digits.unwrap_or((cell.raw.start, 0));
+                (after_letter, digits) = (false, Some((first, count + 1)));
+            } else {
+                (after_letter, digits) = (false, None);
             }
         }
+        None
     }
 
     /// Joins rows of single letters to words. Where signs set the letters apart, spaces set the
@@ -232,15 +292,20 @@ pub fn leet(c: char) -> Option<char> {
     })
 }
 
-fn is_leet(c: char) -> bool {
+/// Digits and signs that say, between two letters, that a text is written so.
+fn is_between(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '@' | '$' | '|')
+}
+
+pub(super) fn is_leet(c: char) -> bool {
     leet(c).is_some() || matches!(c, '0' | '1' | '|')
 }
 
-fn is_letter(c: char) -> bool {
+pub(super) fn is_letter(c: char) -> bool {
     c.is_ascii_lowercase() || (!c.is_ascii() && c.is_alphabetic())
 }
 
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     is_letter(c) || c.is_numeric()
 }
 
@@ -250,7 +315,7 @@ fn joined_jamo(last: char, c: char) -> Option<char> {
     if matches!(c, '\u{1161}'..='\u{11C2}') { compose(last, c) } else { None }
 }
 
-fn is_gap(c: char) -> bool {
+pub(super) fn is_gap(c: char) -> bool {
     matches!(c, ' ' | '.' | '-' | '_' | '*' | ',' | '/' | '\t')
 }
 

@@ -70,6 +70,16 @@ pub fn hidden(text: &str) -> Vec<Hidden> {
     out
 }
 
+/// From the first hidden character to the last. Those nearer than so many bytes are one text.
+#[must_use]
+pub fn hidden_span(text: &str) -> Option<(RawSpan, usize)> {
+    let (tags, selectors) = (tags(text), selectors(text));
+    let signs = || tags.iter().chain(&selectors);
+    let start = signs().map(|sign| sign.raw.start).min()?;
+    let end = signs().map(|sign| sign.raw.end).max()?;
+    Some((RawSpan { start, end }, GAP_MAX))
+}
+
 fn near(a: &Sign, b: &Sign) -> bool {
     b.raw.start <= a.raw.end + GAP_MAX
 }

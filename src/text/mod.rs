@@ -16,6 +16,7 @@ mod chars;
 mod clean;
 mod confusables;
 pub mod decode;
+mod edge;
 mod folded;
 mod hidden;
 mod map;
@@ -24,10 +25,11 @@ mod turned;
 
 pub use chars::{is_barrier, is_compat_digit_or_space, is_removed, is_unspaced, joins_words};
 pub use clean::clean_into;
-pub use folded::{Folder, fold_word, leet};
-pub use hidden::{Hidden, hidden, may_hide};
+pub use edge::edge;
+pub use folded::{Folder, LEET_BEFORE, Leet, fold_word, leet};
+pub use hidden::{Hidden, hidden, hidden_span, may_hide};
 pub use map::{OffsetMap, View, ViewSpan, whole_chars};
-pub use survey::{Survey, survey};
+pub use survey::{Survey, may_differ, survey};
 pub use turned::Turn;
 pub(crate) use turned::rot13;
 

@@ -97,6 +97,21 @@ pub fn survey(text: &str) -> Survey {
     out
 }
 
+/// Whether a view of the text may read otherwise than its raw bytes, also where digits are read as
+/// letters at the edges of words.
+#[must_use]
+pub fn may_differ(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    !bytes.is_ascii() || has_control(bytes) || may_be_disguised(bytes) || begins_leet(bytes)
+}
+
+/// Whether a digit that may stand for a letter has a letter within three places behind it.
+fn begins_leet(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| {
+        matches!(pair, [b'0'..=b'9' | b'@' | b'$' | b'|', next] if next.is_ascii_alphabetic())
+    })
+}
+
 /// A test of few instructions a byte: does a sign that may stand for a letter follow one, or do
 /// four letters stand each by itself? Both loops look at neighbours only and never stop early,
 /// so that many bytes go at a time.

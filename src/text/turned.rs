@@ -22,8 +22,11 @@ const ANCHORS: &[&str] = &[
     "credentials",
 ];
 
-/// Longest stretch of a line that is read, half of it on each side of the anchor.
-const LINE_MAX: usize = 4096;
+/// Longest stretch of a line that is read; a reader of a stream waits for its end.
+const LINE_MAX: usize = 2048;
+
+/// As much of it stands before the anchor.
+const BEFORE_MAX: usize = 256;
 
 /// How a line is turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,18 @@ impl Turn {
             Self::Reversed => word.chars().rev().collect::<String>(),
         });
         format!("(?i)(?:{})", turned.collect::<Vec<_>>().join("|"))
+    }
+
+    /// Where the line of an anchor ends, or what is read of it.
+    #[must_use]
+    pub fn line_end(self, text: &str, anchor: RawSpan) -> usize {
+        line(text, anchor).end
+    }
+
+    /// Whether a text that may go on holds all that is read of an anchor's line.
+    #[must_use]
+    pub fn is_whole(self, text: &str, anchor: RawSpan) -> bool {
+        self.line_end(text, anchor) < text.len()
     }
 
     /// The readings of the line around an anchor.
@@ -71,8 +86,9 @@ pub(crate) fn rot13(byte: u8) -> u8 {
 #[must_use]
 fn line(text: &str, anchor: RawSpan) -> RawSpan {
     let before = text.floor_char_boundary(anchor.start);
-    let from = text.ceil_char_boundary(before.saturating_sub(LINE_MAX / 2));
-    let to = text.floor_char_boundary((from + LINE_MAX).min(text.len()).max(before));
+    let from = text.ceil_char_boundary(before.saturating_sub(BEFORE_MAX));
+    let to = before.saturating_add(LINE_MAX - BEFORE_MAX).min(text.len());
+    let to = text.floor_char_boundary(to).max(before);
     let head = text.get(from..before).and_then(|head| head.rfind('\n'));
     let tail = text.get(before..to).and_then(|tail| tail.find('\n'));
     RawSpan { start: head.map_or(from, |at| from + at + 1), end: tail.map_or(to, |at| before + at) }

@@ -26,4 +26,5 @@ mod compose;
 mod simulation;
 mod soc;
 mod story;
+mod stream;
 mod wire;

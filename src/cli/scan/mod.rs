@@ -5,6 +5,7 @@
 //! read, judged and written one at a time, so an input may be larger than memory.
 
 mod events;
+mod chunks;
 mod input;
 mod report;
 mod texts;
@@ -69,6 +70,10 @@ pub(super) struct ScanArgs {
     #[command(flatten)]
     classifier: ClassifierArgs,
 
+    /// Reads each text as a stream, in pieces of N bytes or of random lengths, and redacts as it goes
+    #[arg(long, value_name = "N|random:SEED")]
+    chunk: Option<chunks::Chunks>,
+
     #[command(flatten)]
     rules: RuleArgs,
 }
@@ -127,8 +132,12 @@ impl Tally {
 pub(super) fn run(args: &ScanArgs, out: &mut Out) -> Result<Done, Failure> {
     let config = args.rules.config()?;
     if args.input == InputKind::Events {
-        if args.redact || args.output == OutputKind::Sarif {
-            let what = if args.redact { "--redact" } else { "--output sarif" };
+        if args.redact || args.chunk.is_some() || args.output == OutputKind::Sarif {
+            let what = match args.chunk {
+                Some(_) => "--chunk",
+                None if args.redact => "--redact",
+                None => "--output sarif",
+            };
             return Err(Failure::usage(anyhow::anyhow!("{what} is for --input text and jsonl"))
                 .hint("`weir run` writes redacted events to the clean topic"));
         }

@@ -12,6 +12,7 @@ use crate::wire::verdict::write_coverage;
 
 use super::super::failure::Failure;
 use super::super::out::{Out, note};
+use super::chunks::Streamed;
 use super::{OutputKind, Tally};
 
 /// What was judged.
@@ -30,6 +31,8 @@ pub(super) struct Report {
     redact: bool,
     /// Whether a whole file is one text.
     whole: bool,
+    /// The text at hand with spans cut.
+    redacted: String,
     /// Rules seen, for SARIF: id to message.
     rules: BTreeMap<String, String>,
     results: u64,
@@ -37,7 +40,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(output: OutputKind, redact: bool, whole: bool) -> Self {
-        Self { output, redact, whole, rules: BTreeMap::new(), results: 0 }
+        Self { output, redact, whole, redacted: String::new(), rules: BTreeMap::new(), results: 0 }
     }
 
     pub(super) fn begin(&mut self, out: &mut Out) -> Result<(), Failure> {
@@ -54,9 +57,10 @@ impl Report {
         &mut self,
         subject: &Subject<'_>,
         decision: &Decision<'_>,
-        out: &mut Out,
-        tally: &mut Tally,
+        streamed: Option<&Streamed>,
+        (out, tally): (&mut Out, &mut Tally),
     ) -> Result<(), Failure> {
+        self.redacted = redacted(subject, decision, streamed);
         tally.acted += u64::from(decision.action > Action::Allow);
         for reason in &decision.reasons {
             tally.finding(reason.finding.source.severity, reason.finding.confidence);
@@ -122,14 +126,14 @@ impl Report {
                     Ok(())
                 }
                 (Some(notice), _) => out.line(notice),
-                (None, _) => out.text(&apply(subject.text, &decision.edits)),
+                (None, _) => out.text(&self.redacted),
             };
         }
         if decision.action > Action::Allow {
             out.line(format_args!("{}: {}", place(subject), decision.action))?;
         }
         if self.redact && !decision.edits.is_empty() {
-            out.line(redacted(subject, decision))?;
+            out.line(&self.redacted)?;
         }
         Ok(())
     }
@@ -164,7 +168,7 @@ impl Report {
         }
         line.close_array();
         if self.redact && !decision.edits.is_empty() {
-            line.text("redacted", &redacted(subject, decision));
+            line.text("redacted", &self.redacted);
         }
         if let Some(notice) = &decision.replacement {
             line.text("replacement", notice);
@@ -226,7 +230,11 @@ impl Report {
 
 /// The text with spans cut. Where the whole is replaced by a notice, that notice stands in
 /// `replacement`, and here every finding is cut.
-fn redacted(subject: &Subject<'_>, decision: &Decision<'_>) -> String {
+fn redacted(subject: &Subject<'_>, decision: &Decision<'_>, streamed: Option<&Streamed>) -> String {
+    if let Some(streamed) = streamed {
+        let covered = decision.replacement.is_some();
+        return if covered { streamed.covered.clone() } else { streamed.released.clone() };
+    }
     let edits =
         if decision.replacement.is_some() { &decision.audit_edits } else { &decision.edits };
     apply(subject.text, edits).into_owned()

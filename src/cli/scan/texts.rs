@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::detect::Scratch;
+use crate::detect::{Scan, Scratch};
 use crate::event::{Carrier, Event, Kind, Millis};
 use crate::inspect::{At, Decision, Incoming, decide, item};
 use crate::pipeline::run::Pack;
@@ -14,6 +14,7 @@ use crate::state::{Partition, Staged};
 use super::super::classifier::Scorer;
 use super::super::failure::Failure;
 use super::super::out::{Out, note};
+use super::chunks::{Streamed, Streams};
 use super::input::Input;
 use super::report::{Report, Subject};
 use super::{InputKind, ScanArgs, Tally};
@@ -46,6 +47,7 @@ pub(super) fn scan(
     out: &mut Out,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
+    judge.streams = args.chunk.map(|chunks| Streams::new(judge.pack, chunks));
     let mut report = Report::new(args.output, args.redact, args.input == InputKind::Text);
     report.begin(out)?;
     for mut input in inputs {
@@ -59,8 +61,8 @@ pub(super) fn scan(
             };
             let id = serde_json::Value::from(name.as_str());
             let subject = Subject { file: &name, line: None, id: &id, text: &text };
-            judge.one(&subject, Kind::Prompt, Carrier::User, "scan", |decision| {
-                report.write(&subject, decision, out, tally)
+            judge.one(&subject, Kind::Prompt, Carrier::User, "scan", |decision, streamed| {
+                report.write(&subject, decision, streamed, (&mut *out, &mut *tally))
             })?;
             continue;
         }
@@ -71,8 +73,8 @@ pub(super) fn scan(
                 Ok((id, text, kind, carrier, agent)) => {
                     let subject =
                         Subject { file: &input.name, line: Some(number), id: &id, text: &text };
-                    judge.one(&subject, kind, carrier, &agent, |decision| {
-                        report.write(&subject, decision, out, tally)
+                    judge.one(&subject, kind, carrier, &agent, |decision, streamed| {
+                        report.write(&subject, decision, streamed, (&mut *out, &mut *tally))
                     })?;
                 }
                 Err(problem) => {
@@ -121,11 +123,13 @@ pub(in crate::cli) struct Judge<'p> {
     pack: &'p Pack,
     scratch: Scratch<'p>,
     scorer: Option<&'p Scorer>,
+    /// Where texts are read in pieces.
+    streams: Option<Streams<'p>>,
 }
 
 impl<'p> Judge<'p> {
     pub(in crate::cli) fn new(pack: &'p Pack, scorer: Option<&'p Scorer>) -> Self {
-        Self { pack, scratch: pack.rules.scratch(), scorer }
+        Self { pack, scratch: pack.rules.scratch(), scorer, streams: None }
     }
 
     fn one(
@@ -134,15 +138,19 @@ impl<'p> Judge<'p> {
         kind: Kind,
         carrier: Carrier,
         agent: &str,
-        then: impl FnOnce(&Decision<'_>) -> Result<(), Failure>,
+        then: impl FnOnce(&Decision<'_>, Option<&Streamed>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let id = subject.id.as_str().filter(|id| !id.is_empty()).unwrap_or("-");
-        self.event(
-            Event::new(kind, id.into(), agent.into(), Millis(0)),
-            subject.text,
-            carrier,
-            then,
-        )
+        let event =
+            event(Event::new(kind, id.into(), agent.into(), Millis(0)), subject.text, carrier);
+        match &mut self.streams {
+            None => self.decided(&event, |decision| then(decision, None)),
+            Some(streams) => {
+                let mut streamed = streams.read(&event, subject.text, carrier)?;
+                self.score(&event, &mut streamed.scan);
+                self.decide(&event, &streamed.scan, |decision| then(decision, Some(&streamed)))
+            }
+        }
     }
 
     /// A text that nobody in particular said.
@@ -153,33 +161,42 @@ impl<'p> Judge<'p> {
         carrier: Carrier,
         then: impl FnOnce(&Decision<'_>) -> R,
     ) -> R {
-        self.event(Event::new(kind, "-".into(), "scan".into(), Millis(0)), text, carrier, then)
+        let event = event(Event::new(kind, "-".into(), "scan".into(), Millis(0)), text, carrier);
+        self.decided(&event, then)
     }
 
-    fn event<'t, R>(
-        &mut self,
-        mut event: Event<'t>,
-        text: &'t str,
-        carrier: Carrier,
+    fn decided<R>(&mut self, event: &Event<'_>, then: impl FnOnce(&Decision<'_>) -> R) -> R {
+        let mut scan = self.scratch.scan(event);
+        self.score(event, &mut scan);
+        self.decide(event, &scan, then)
+    }
+
+    /// Adds what the model says, where there is one.
+    fn score(&self, event: &Event<'_>, scan: &mut Scan) {
+        if let Some(scorer) = self.scorer {
+            scorer.join(event, scan, &self.pack.step.setup.policy);
+        }
+    }
+
+    fn decide<R>(
+        &self,
+        event: &Event<'_>,
+        scan: &Scan,
         then: impl FnOnce(&Decision<'_>) -> R,
     ) -> R {
-        event.push_text("text".into(), text.into(), carrier);
-        let mut scan = self.scratch.scan(&event);
-        let setup = &self.pack.step.setup;
-        if let Some(scorer) = self.scorer {
-            scorer.join(&event, &mut scan, &setup.policy);
-        }
         let state = Partition::default();
         let mut staged = Staged::new(&state);
         let at = At { topic: "scan", partition: 0, offset: 0, now: Millis(0) };
-        let incoming = Incoming {
-            event: &event,
-            at,
-            item: item(&event, text.as_bytes()),
-            partitions: 0,
-            scan: &scan,
-        };
-        let decision = decide(setup, &Orders::default(), &mut staged, &incoming);
+        let text = event.fields.first().map_or("", |field| &field.text);
+        let item = item(event, text.as_bytes());
+        let incoming = Incoming { event, at, item, partitions: 0, scan };
+        let decision = decide(&self.pack.step.setup, &Orders::default(), &mut staged, &incoming);
         then(&decision)
     }
+}
+
+/// The event with one string.
+fn event<'t>(mut event: Event<'t>, text: &'t str, carrier: Carrier) -> Event<'t> {
+    event.push_text("text".into(), text.into(), carrier);
+    event
 }

@@ -13,6 +13,7 @@
 
 mod build;
 mod escapes;
+mod open;
 mod runs;
 
 use std::ops::ControlFlow;
@@ -22,17 +23,18 @@ use memchr::memchr3_iter;
 use super::{View, ViewSpan};
 use crate::event::RawSpan;
 
+pub use open::{Open, open_from};
 pub(crate) use runs::sextet;
 
 /// Parts with at most so much plain text between them are read together.
-const GAP_MAX: usize = 512;
+pub(crate) const GAP_MAX: usize = 512;
 /// Plain text that is read on both sides of encoded parts.
-const CONTEXT: usize = 256;
+pub(crate) const CONTEXT: usize = 256;
 /// A window of more raw text than this ends at the next part; the following one begins a
 /// little before its end.
-const WINDOW_MAX: usize = 64 * 1024;
+const WINDOW_MAX: usize = 8 * 1024;
 /// Raw text that two windows share.
-const WINDOW_SHARED: usize = 4096;
+const WINDOW_SHARED: usize = 2048;
 
 /// What stands in a text for other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -208,31 +210,102 @@ pub fn decode(
     within: Option<&[Part]>,
     mut each: impl FnMut(Decoded) -> ControlFlow<()>,
 ) {
-    let items = items(text, within);
+    let items = items(text, 0, within);
     let mut rest = items.as_slice();
-    while let Some(first) = rest.first() {
-        let mut taken = 1;
-        let mut end = first.raw.end;
-        while let Some(next) = rest.get(taken)
-            && next.raw.start <= end + GAP_MAX
-            && end - first.raw.start <= WINDOW_MAX
-        {
-            end = next.raw.end;
-            taken += 1;
-        }
-        let (window, after) = rest.split_at(taken);
+    while !rest.is_empty() {
+        let (taken, next) = first_window(rest);
+        let window = rest.get(..taken).unwrap_or_default();
         if each(build::window(text, window)).is_break() {
             return;
         }
-        let goes_on = after.first().is_some_and(|next| next.raw.start <= end + GAP_MAX);
-        let shared = if goes_on {
-            let back = end.saturating_sub(WINDOW_SHARED);
-            // The first part is never read twice as a first part: each window moves on.
-            window.iter().skip(1).rev().take_while(|item| item.raw.start >= back).count()
-        } else {
-            0
-        };
-        rest = rest.get(taken - shared..).unwrap_or_default();
+        rest = rest.get(next..).unwrap_or_default();
+    }
+}
+
+/// How many of the items are read together, and at which of them the next window begins.
+fn first_window(items: &[Item]) -> (usize, usize) {
+    let Some(first) = items.first() else { return (0, 0) };
+    let mut taken = 1;
+    let mut end = first.raw.end;
+    while let Some(next) = items.get(taken)
+        && next.raw.start <= end + GAP_MAX
+        && end - first.raw.start <= WINDOW_MAX
+    {
+        end = next.raw.end;
+        taken += 1;
+    }
+    let goes_on = items.get(taken).is_some_and(|next| next.raw.start <= end + GAP_MAX);
+    let shared = if goes_on {
+        let back = end.saturating_sub(WINDOW_SHARED);
+        // The first part is never read twice as a first part: each window moves on.
+        let window = items.iter().take(taken).skip(1).rev();
+        window.take_while(|item| item.raw.start >= back).count()
+    } else {
+        0
+    };
+    (taken, taken - shared)
+}
+
+/// The encoded stretches of a text that grows, from a place on before which all has been read.
+#[derive(Debug)]
+pub struct Growing {
+    items: Vec<Item>,
+    /// Up to here the text stays as it is.
+    to: usize,
+}
+
+impl Growing {
+    /// Those between two places; behind `to` more text may change them.
+    #[must_use]
+    pub fn read(text: &str, from: usize, to: usize) -> Self {
+        let shown = text.get(..to).unwrap_or(text);
+        Self { items: items(shown, from, None), to: shown.len() }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Where the run of the first one begins: the next reading begins there.
+    #[must_use]
+    pub fn first(&self) -> Option<usize> {
+        self.items.first().map(|item| item.run.start.min(item.raw.start))
+    }
+
+    /// Where the item begins in which a place lies, if it lies in one.
+    #[must_use]
+    pub fn around(&self, at: usize) -> Option<usize> {
+        let inside = |item: &&Item| item.raw.start < at && at < item.raw.end.max(item.run.end);
+        self.items.iter().find(inside).map(|item| item.run.start.min(item.raw.start))
+    }
+
+    /// The first window as it stands, of a text that may go on behind it.
+    #[must_use]
+    pub fn open_window(&self, text: &str) -> Option<Decoded> {
+        if self.items.is_empty() {
+            return None;
+        }
+        // Any that is read later shows the same of what is read now.
+        Some(build::window(text.get(..self.to).unwrap_or(text), &self.items))
+    }
+
+    /// The first window, where nothing that follows can become part of it any more, and what
+    /// is left without it. `ended`: nothing follows.
+    #[must_use]
+    pub fn closed_window(&mut self, text: &str, ended: bool) -> Option<Decoded> {
+        let (taken, next) = first_window(&self.items);
+        let last = self.items.get(..taken)?.last()?;
+        // With room for a character that would begin inside the context.
+        let shown = last.raw.end + CONTEXT + 4 <= self.to;
+        let alone = taken < self.items.len() || last.raw.end + GAP_MAX < self.to;
+        if !(ended || shown && alone) {
+            return None;
+        }
+        let window = build::window(text, self.items.get(..taken)?);
+        self.items.drain(..next);
+        Some(window)
     }
 }
 
@@ -241,15 +314,24 @@ pub fn decode(
 #[must_use]
 pub fn decodes(text: &str, within: Option<&[Part]>) -> bool {
     let grave = |decoder: Decoder| decoder != Decoder::Escape;
-    items(text, within).iter().any(|item| item.decoder.is_some_and(grave))
+    items(text, 0, within).iter().any(|item| item.decoder.is_some_and(grave))
 }
 
-/// All encoded stretches, in order and apart from one another.
-fn items(text: &str, within: Option<&[Part]>) -> Vec<Item> {
+/// Where in a decoded text the first thing begins that is, or may become, encoded once more.
+#[must_use]
+pub fn nested_from(text: &str, parts: &[Part]) -> Option<usize> {
+    let first = items(text, 0, Some(parts)).first().map(|item| item.run.start.min(item.raw.start));
+    let open = Some(open_from(text, 0).from).filter(|&open| open < text.len());
+    first.into_iter().chain(open).min()
+}
+
+/// All encoded stretches from a place on, in order and apart from one another.
+fn items(text: &str, from: usize, within: Option<&[Part]>) -> Vec<Item> {
     let bytes = text.as_bytes();
     let mut items: Vec<Item> = Vec::new();
     let mut free = 0;
-    for at in memchr3_iter(b'%', b'&', b'\\', bytes) {
+    let rest = bytes.get(from..).unwrap_or_default();
+    for at in memchr3_iter(b'%', b'&', b'\\', rest).map(|at| from + at) {
         if at < free {
             continue;
         }
@@ -262,7 +344,7 @@ fn items(text: &str, within: Option<&[Part]>) -> Vec<Item> {
         }
     }
     let escapes = items.len();
-    runs::items(text, &mut items);
+    runs::items(text, from, &mut items);
     if items.len() > escapes && escapes > 0 {
         let (signs, runs) = items.split_at(escapes);
         let touched = |run: RawSpan| {

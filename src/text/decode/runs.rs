@@ -22,6 +22,14 @@ const WHOLE_BUT: usize = 3;
 const AROUND_MAX: usize = 32;
 /// Runs up to this are decoded without a test before.
 const SHORT: usize = 1024;
+/// Longer runs, and lists of so many pairs, are read in pieces: a reader of a stream waits for
+/// the end of each.
+const RUN_MAX: usize = 8 * 1024;
+const PAIRS_MAX: usize = 2 * 1024;
+
+/// Lengths of runs, and of what lists of pairs are looked for in.
+const RUNS: (usize, usize) = (RUN_MIN, RUN_MAX);
+const LISTS: (usize, usize) = (PAIRS_MIN_CHARS, usize::MAX);
 
 const BASE64: u8 = 1;
 const PAIRS: u8 = 2;
@@ -66,14 +74,14 @@ fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }
 
-/// The next run of at least `least` bytes of the class.
-fn next(bytes: &[u8], from: usize, class: u8, least: usize) -> Option<RawSpan> {
+/// The next run of at least `least` bytes of the class, and of at most `most`.
+fn next(bytes: &[u8], from: usize, class: u8, (least, most): (usize, usize)) -> Option<RawSpan> {
     let mut start = from;
     while let Some(window) = bytes.get(start..start + least) {
         if let Some(at) = window.iter().rposition(|&byte| !is(byte, class)) {
             start += at + 1;
         } else {
-            let more = bytes.iter().skip(start + least);
+            let more = bytes.iter().skip(start + least).take(most - least);
             let end = start + least + more.take_while(|&&byte| is(byte, class)).count();
             return Some(RawSpan { start, end });
         }
@@ -83,14 +91,14 @@ fn next(bytes: &[u8], from: usize, class: u8, least: usize) -> Option<RawSpan> {
 
 /// Whether the bytes hold a run that is worth a look.
 pub(super) fn any(bytes: &[u8]) -> bool {
-    next_code(bytes, 0).is_some() || next(bytes, 0, PAIRS, PAIRS_MIN_CHARS).is_some()
+    next_code(bytes, 0).is_some() || next(bytes, 0, PAIRS, LISTS).is_some()
 }
 
 /// The next run of base64 or hex that is no name in lower case: text has a capital or a
 /// digit in nearly every group.
 fn next_code(bytes: &[u8], mut from: usize) -> Option<RawSpan> {
     loop {
-        let run = next(bytes, from, BASE64, RUN_MIN)?;
+        let run = next(bytes, from, BASE64, RUNS)?;
         let chars = bytes.get(run.start..run.end)?;
         if chars.iter().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
             return Some(run);
@@ -100,10 +108,10 @@ fn next_code(bytes: &[u8], mut from: usize) -> Option<RawSpan> {
 }
 
 /// Appends the runs that decode to text.
-pub(super) fn items(text: &str, out: &mut Vec<Item>) {
+pub(super) fn items(text: &str, begin: usize, out: &mut Vec<Item>) {
     let bytes = text.as_bytes();
     let mut run = Run::default();
-    let mut from = 0;
+    let mut from = begin;
     while let Some(first) = next_code(bytes, from) {
         from = run.wrapped(bytes, first);
         let before = out.len();
@@ -120,8 +128,8 @@ pub(super) fn items(text: &str, out: &mut Vec<Item>) {
             }
         }
     }
-    let mut from = 0;
-    while let Some(found) = next(bytes, from, PAIRS, PAIRS_MIN_CHARS) {
+    let mut from = begin;
+    while let Some(found) = next(bytes, from, PAIRS, LISTS) {
         from = found.end;
         pairs(bytes, found, out);
     }
@@ -166,7 +174,7 @@ impl Run {
             };
             let most = bytes.get(at..bytes.len().min(at + first.len() + 1)).unwrap_or_default();
             let count = most.iter().take_while(|&&byte| is(byte, BASE64)).count();
-            if count == 0 || count > first.len() {
+            if count == 0 || count > first.len() || self.sextets.len() + count > RUN_MAX {
                 break;
             }
             self.push_line(bytes, RawSpan { start: at, end: at + count });
@@ -197,7 +205,7 @@ impl Run {
         let chars = bytes.get(line.start..line.end).unwrap_or_default();
         let before = out.len();
         let mut from = 0;
-        while let Some(digits) = next(chars, from, HEX, RUN_MIN) {
+        while let Some(digits) = next(chars, from, HEX, RUNS) {
             from = digits.end;
             let start = line.start + digits.start;
             self.hex_items(bytes, RawSpan { start, end: line.start + digits.end }, out);
@@ -470,8 +478,100 @@ fn most_text(mut found: Vec<(usize, Stretch)>, read: usize) -> Vec<(usize, Stret
     taken
 }
 
-/// Hexadecimal pairs that stand apart: `69 67 6e`, `0x69, 0x67`, `69:67:6e`.
-fn pairs(bytes: &[u8], within: RawSpan, out: &mut Vec<Item>) {
+/// Where the last run of base64 characters begins that may go on behind the text: with the lines
+/// above that it may be wrapped with, and not before `from`, where a run may begin.
+pub(super) fn open_run(bytes: &[u8], from: usize) -> usize {
+    let run_before = |end: usize| run_before(bytes, from, end);
+    let filled = bytes.iter().skip(from).rev().take(2).take_while(|&&byte| byte == b'=').count();
+    let mut start = run_before(bytes.len() - filled);
+    if filled == 0 && start < bytes.len() {
+        // What is longer than a run may be is read in pieces.
+        start += (bytes.len() - start) / RUN_MAX * RUN_MAX;
+    }
+    let mut line = if filled == 0 && start == bytes.len() && bytes.last() == Some(&b'\r') {
+        start - 1
+    } else {
+        start
+    };
+    loop {
+        let above = bytes.get(from..line).unwrap_or_default();
+        let end = match above {
+            [.., b'\r', b'\n'] => line - 2,
+            [.., b'\n'] => line - 1,
+            _ if line < start => line,
+            _ => return start,
+        };
+        let begin = run_before(end);
+        if end - begin < RUN_MIN {
+            return start;
+        }
+        (start, line) = (begin, begin);
+    }
+}
+
+/// The first character of a short run, still growing, at which text may begin in some reading; what
+/// stands before stays as it is, whatever follows.
+pub(super) fn first_text(run: &[u8]) -> usize {
+    if run.len() >= RUN_MIN {
+        return 0;
+    }
+    let mut decoded = Vec::with_capacity(RUN_MIN);
+    let mut may_begin = |rest: &[u8]| {
+        if rest.len() < 4 || rest.iter().all(|&byte| is(byte, HEX)) {
+            return true;
+        }
+        decoded.clear();
+        let sextets: Vec<u8> = rest.iter().map(|&byte| SEXTETS[usize::from(byte)]).collect();
+        sextets.chunks(4).for_each(|group| push_group(group, &mut decoded));
+        (0..3).any(|skip| may_be_text(decoded.get(skip..).unwrap_or_default()))
+    };
+    (0..run.len()).find(|&at| may_begin(run.get(at..).unwrap_or_default())).unwrap_or(run.len())
+}
+
+/// Whether bytes may be the beginning of text, or hold enough of it to count.
+fn may_be_text(bytes: &[u8]) -> bool {
+    // UTF-16 is known by its zeros and its mark.
+    if bytes.iter().any(|byte| matches!(byte, 0 | 0xFE | 0xFF)) {
+        return true;
+    }
+    let mut keep = 0;
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if !is_text(c) {
+                return keep >= PAIRS_MIN;
+            }
+            keep += c.len_utf8();
+        }
+        let cut = chunk.invalid();
+        if !cut.is_empty() {
+            // A character may be begun at the end.
+            let is_last = bytes.ends_with(cut)
+                && std::str::from_utf8(cut).is_err_and(|error| error.error_len().is_none());
+            return is_last || keep >= PAIRS_MIN;
+        }
+    }
+    true
+}
+
+/// Where a list of pairs begins that may go on behind the text.
+pub(super) fn open_list(bytes: &[u8], from: usize) -> Option<usize> {
+    let shown = bytes.get(from..)?;
+    // The last pair may become more than that.
+    let end =
+        bytes.len() - shown.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let list = bytes.get(from..end)?.iter().rev().take_while(|&&byte| is(byte, PAIRS)).count();
+    (list > 2).then(|| pairs(bytes, RawSpan { start: end - list, end }, &mut Vec::new())).flatten()
+}
+
+/// The characters of a run before a place, back to `from`.
+pub(super) fn run_before(bytes: &[u8], from: usize, end: usize) -> usize {
+    let shown = bytes.get(from..end).unwrap_or_default();
+    end - shown.iter().rev().take_while(|&&byte| is(byte, BASE64)).count()
+}
+
+/// Hexadecimal pairs that stand apart: `69 67 6e`, `0x69, 0x67`, `69:67:6e`. Returns where the
+/// list begins that the text ends in.
+fn pairs(bytes: &[u8], within: RawSpan, out: &mut Vec<Item>) -> Option<usize> {
     let mut at = within.start;
     let mut list: Vec<(u8, RawSpan)> = Vec::new();
     let mut span = RawSpan { start: at, end: at };
@@ -491,6 +591,10 @@ fn pairs(bytes: &[u8], within: RawSpan, out: &mut Vec<Item>) {
             end_pairs(&list, out);
             list.clear();
         }
+        if list.len() == PAIRS_MAX {
+            end_pairs(&list, out);
+            list.clear();
+        }
         span = RawSpan { start: at, end: at + head + 2 };
         list.push((byte, span));
         at = span.end;
@@ -498,6 +602,7 @@ fn pairs(bytes: &[u8], within: RawSpan, out: &mut Vec<Item>) {
         at += signs.iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
     }
     end_pairs(&list, out);
+    list.first().filter(|_| within.end - span.end <= 3).map(|(_, span)| span.start)
 }
 
 /// Pairs at either end of a list that may be words beside it, such as `be` and `aa`.

@@ -20,7 +20,7 @@ use super::scan::{Found, Judge, Reading, kept, wanted};
 use super::{CompileError, Rules, Scratch, SpecOf, bit};
 use crate::engine::{Match, Walk, Walked};
 use crate::event::{Carrier, Event, Millis, RawSpan};
-use crate::finding::{Coverage, Finding, ViewName};
+use crate::finding::{Classified, Coverage, Finding, ViewName};
 use crate::text::decode::{Decoded, Growing, Open, is_coded, nested_from, open_from};
 use crate::text::{
     Folder, LEET_BEFORE, Leet, View, ViewSpan, clean_into, edge, hidden_span, leet, may_differ,
@@ -150,6 +150,7 @@ impl Stream {
                 .chain(self.met.iter().map(|path| ViewName(path.clone().into())))
                 .collect(),
             truncated: self.reached != Reached::default(),
+            classifier: Classified::default(),
         }
     }
 

@@ -61,7 +61,8 @@ train:
 train-loso:
 	@models/train/setup
 	$(TRAIN)/loso.py $(if $(PUBLIC),--public $(PUBLIC)) --weir $(WEIR) --epochs 2 --variants 1 \
-	  --pool_per_unit 200 --attacks_per_unit 80 --harmless_per_unit 60 --harmless_looked_at 100 $(LOSO)
+	  --pool_per_unit 200 --attacks_per_unit 80 --harmless_per_unit 60 --harmless_looked_at 100 \
+	  --hide 0.05 --hide_triggers 0.3 $(LOSO)
 
 train-check:
 	@models/train/setup

@@ -1,4 +1,4 @@
-"""The classifier as a PyTorch module: a BERT encoder (all-MiniLM-L6-v2) under a small head.
+"""The classifier as PyTorch modules: a BERT encoder (all-MiniLM-L6-v2), frozen, under a small head.
 
 Written out rather than taken from a library so that `export.py` can build the ONNX graph from the
 same few named weights, and so that training needs no more than torch. Leaves windows to `windows.py`.
@@ -13,12 +13,16 @@ from torch import nn
 
 LAYERS, HIDDEN, HEADS, INNER, VOCAB, POSITIONS = 6, 384, 12, 1536, 30522, 512
 NORM_EPS = 1e-12
+# Mean and maximum after the embeddings and after each layer.
+FEATURES = 2 * HIDDEN * (LAYERS + 1)
+# Added where there is only padding: large, yet harmless in half precision.
+FAR_BELOW = 1e4
 
 
 class Layer(nn.Module):
     """One post-norm transformer layer, as in BERT."""
 
-    def __init__(self, dropout):
+    def __init__(self):
         super().__init__()
         self.qkv = nn.Linear(HIDDEN, 3 * HIDDEN)
         self.mix = nn.Linear(HIDDEN, HIDDEN)
@@ -26,69 +30,72 @@ class Layer(nn.Module):
         self.up = nn.Linear(HIDDEN, INNER)
         self.down = nn.Linear(INNER, HIDDEN)
         self.down_norm = nn.LayerNorm(HIDDEN, eps=NORM_EPS)
-        self.dropout = dropout
 
     def forward(self, x, mask):
         batch, length, _ = x.shape
-        drop = self.dropout if self.training else 0.0
         q, k, v = (
             self.qkv(x).view(batch, length, 3, HEADS, HIDDEN // HEADS).permute(2, 0, 3, 1, 4)
         )
-        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         seen = self.mix(seen.transpose(1, 2).reshape(batch, length, HIDDEN))
-        x = self.mix_norm(x + functional.dropout(seen, drop))
-        inner = self.down(functional.gelu(self.up(x)))
-        return self.down_norm(x + functional.dropout(inner, drop))
+        x = self.mix_norm(x + seen)
+        return self.down_norm(x + self.down(functional.gelu(self.up(x))))
 
 
-class Classifier(nn.Module):
-    """Encoder, mean and maximum over the tokens of a window, one hidden layer, two logits."""
+class Encoder(nn.Module):
+    """The base encoder; a window becomes means and maxima over its tokens, level by level."""
 
-    def __init__(self, dropout=0.1, head=128):
+    def __init__(self):
         super().__init__()
         self.words = nn.Embedding(VOCAB, HIDDEN)
         self.positions = nn.Embedding(POSITIONS, HIDDEN)
         self.types = nn.Embedding(2, HIDDEN)
         self.embed_norm = nn.LayerNorm(HIDDEN, eps=NORM_EPS)
-        self.layers = nn.ModuleList(Layer(dropout) for _ in range(LAYERS))
-        self.head_in = nn.Linear(2 * HIDDEN, head)
-        self.head_out = nn.Linear(head, 2)
-        self.dropout = dropout
-        self.frozen = 0
+        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
 
-    def freeze(self, layers):
-        """Holds the embeddings and the lowest `layers` layers as they came."""
-        self.frozen = layers
-        for part in [self.words, self.positions, self.types, self.embed_norm, *self.layers[:layers]]:
-            for weight in part.parameters():
-                weight.requires_grad_(False)
-
-    def lower(self, ids, attention):
-        """Embeddings and the frozen layers, without dropout: [batch, length, HIDDEN]."""
+    def forward(self, ids, attention):
+        """`ids` and `attention` are [batch, length]; the answer is [batch, FEATURES]."""
         mask = attention.bool()[:, None, None, :]
         at = torch.arange(ids.shape[1]).unsqueeze(0)
         x = self.words(ids) + self.positions(at) + self.types(torch.zeros_like(ids))
         x = self.embed_norm(x)
-        for layer in self.layers[: self.frozen]:
+        found = pooled(x, attention)
+        for layer in self.layers:
             x = layer(x, mask)
-        return x
+            found += pooled(x, attention)
+        return torch.cat(found, -1)
 
-    def upper(self, x, attention):
-        """The layers that learn, and the head: [batch, 2] logits."""
-        mask = attention.bool()[:, None, None, :]
-        for layer in self.layers[self.frozen :]:
-            x = layer(x, mask)
-        x = x.float()
-        kept = attention.unsqueeze(-1).float()
-        mean = (x * kept).sum(1) / kept.sum(1).clamp(min=1.0)
-        top = (x - (1.0 - kept) * 1e4).amax(1)
-        drop = self.dropout if self.training else 0.0
-        hidden = functional.dropout(torch.cat([mean, top], -1), drop)
-        return self.head_out(functional.dropout(functional.gelu(self.head_in(hidden)), drop))
 
-    def forward(self, ids, attention):
-        """`ids` and `attention` are [batch, length]; the answer is [batch, 2] logits."""
-        return self.upper(self.lower(ids, attention), attention)
+def pooled(x, attention):
+    """Mean and maximum over the tokens that are there."""
+    x = x.float()
+    kept = attention.unsqueeze(-1).float()
+    mean = (x * kept).sum(1) / kept.sum(1).clamp(min=1.0)
+    return [mean, (x - (1.0 - kept) * FAR_BELOW).amax(1)]
+
+
+class Head(nn.Module):
+    """Scaled features, one hidden layer, two logits: what is learnt."""
+
+    def __init__(self, hidden, dropout_in, dropout):
+        super().__init__()
+        self.register_buffer("middle", torch.zeros(FEATURES))
+        self.register_buffer("scale", torch.ones(FEATURES))
+        self.inner = nn.Linear(FEATURES, hidden)
+        self.outer = nn.Linear(hidden, 2)
+        self.dropout_in, self.dropout = dropout_in, dropout
+
+    def fit_scale(self, features):
+        """Takes middle and spread of each feature from the windows of the training texts."""
+        self.middle.copy_(torch.from_numpy(features.mean(0)))
+        self.scale.copy_(torch.from_numpy(1.0 / (features.std(0) + 1e-3)))
+
+    def forward(self, features):
+        """[batch, FEATURES] to [batch, 2]."""
+        x = (features - self.middle) * self.scale
+        x = functional.dropout(x, self.dropout_in, self.training)
+        x = functional.gelu(self.inner(x))
+        return self.outer(functional.dropout(x, self.dropout, self.training))
 
 
 def base_folder():
@@ -102,7 +109,7 @@ def base_folder():
 
 
 def load_base(model):
-    """Fills the encoder from all-MiniLM-L6-v2; the head stays as initialised."""
+    """Fills the encoder from all-MiniLM-L6-v2."""
     base = load_file(base_folder() / "model.safetensors")
     ours = model.state_dict()
 

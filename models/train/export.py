@@ -9,11 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from encoder import HEADS, HIDDEN, LAYERS, NORM_EPS
+from encoder import FAR_BELOW, HEADS, HIDDEN, LAYERS, NORM_EPS
 
 OPSET = 17
-# Added to the attention scores of padding: large, yet harmless in half precision.
-FAR_BELOW = 1e4
 
 
 class Graph:
@@ -86,16 +84,31 @@ def layer(graph, name, x, far, weights):
     return norm(graph, f"{name}.down_norm", graph.node("Add", f"{name}/sum2", [x, down]), weights)
 
 
-def build(model):
+def halved(graph, name, value):
+    """A constant kept in half precision, for size, and used in full."""
+    return graph.node("Cast", f"{name}/full", [graph.constant(name, value.astype(numpy.float16))], to=TensorProto.FLOAT)
+
+
+def pooled(graph, name, x, kept, count, far):
+    """Mean and maximum of x over the tokens that are there."""
+    axis = graph.constant("second_axis", numpy.array([1], numpy.int64))
+    total = graph.node("ReduceSum", f"{name}/total", [graph.node("Mul", f"{name}/only", [x, kept]), axis], keepdims=0)
+    mean = graph.node("Div", f"{name}/mean", [total, count])
+    pushed = graph.node("Add", f"{name}/pushed", [x, far])
+    return [mean, graph.node("ReduceMax", f"{name}/top", [pushed], axes=[1], keepdims=0)]
+
+
+def build(encoder, head):
     """The ONNX model: input_ids, attention_mask, token_type_ids -> logits."""
-    weights = {key: value.detach().float().numpy() for key, value in model.state_dict().items()}
+    weights = {key: value.detach().float().numpy() for key, value in encoder.state_dict().items()}
+    learnt = {key: value.detach().float().numpy() for key, value in head.state_dict().items()}
     graph = Graph()
     two = graph.constant("second_axis", numpy.array([1], numpy.int64))
     first = graph.constant("first_axis", numpy.array([0], numpy.int64))
     length = graph.node("Shape", "length", ["input_ids"], start=1, end=2)
     words = graph.node("Gather", "words", [graph.constant("words.weight", weights["words.weight"]), "input_ids"])
     at = graph.node(
-        "Slice", "positions", [graph.constant("positions.weight", weights["positions.weight"]), first, length, first]
+        "Slice", "positions", [halved(graph, "positions.weight", weights["positions.weight"]), first, length, first]
     )
     types = graph.node("Gather", "types", [graph.constant("types.weight", weights["types.weight"]), "token_type_ids"])
     x = graph.node("Add", "embed/1", [graph.node("Add", "embed/0", [words, types]), at])
@@ -107,19 +120,23 @@ def build(model):
     far_flat = graph.node("Mul", "far_flat", [gone, below])
     axes = graph.constant("axes12", numpy.array([1, 2], numpy.int64))
     far = graph.node("Unsqueeze", "far", [far_flat, axes])
-    for number in range(LAYERS):
-        x = layer(graph, f"layers.{number}", x, far, weights)
     last = graph.constant("axis2", numpy.array([2], numpy.int64))
     kept = graph.node("Unsqueeze", "kept", [mask, last])
-    total = graph.node("ReduceSum", "total", [graph.node("Mul", "only", [x, kept]), two], keepdims=0)
     count = graph.node("Max", "count", [graph.node("ReduceSum", "counted", [kept, two], keepdims=0), one])
-    mean = graph.node("Div", "mean", [total, count])
-    pushed = graph.node("Add", "pushed", [x, graph.node("Unsqueeze", "far_last", [far_flat, last])])
-    top = graph.node("ReduceMax", "top", [pushed], axes=[1], keepdims=0)
-    pooled = graph.node("Concat", "pooled", [mean, top], axis=-1)
-    hidden = linear(graph, "head_in", pooled, weights["head_in.weight"], weights["head_in.bias"])
-    hidden = gelu(graph, "head/gelu", hidden)
-    out = linear(graph, "head_out", hidden, weights["head_out.weight"], weights["head_out.bias"])
+    far_last = graph.node("Unsqueeze", "far_last", [far_flat, last])
+    levels = pooled(graph, "level.0", x, kept, count, far_last)
+    for number in range(LAYERS):
+        x = layer(graph, f"layers.{number}", x, far, weights)
+        levels += pooled(graph, f"level.{number + 1}", x, kept, count, far_last)
+    features = graph.node("Concat", "features", levels, axis=-1)
+    middle = graph.constant("middle", learnt["middle"])
+    scale = graph.constant("scale", learnt["scale"])
+    scaled = graph.node("Mul", "scaled", [graph.node("Sub", "centred", [features, middle]), scale])
+    inner = halved(graph, "inner.weight", learnt["inner.weight"].T)
+    inner = graph.node("MatMul", "inner/matmul", [scaled, inner])
+    inner = graph.node("Add", "inner/add", [inner, graph.constant("inner.bias", learnt["inner.bias"])])
+    hidden = gelu(graph, "inner/gelu", inner)
+    out = linear(graph, "outer", hidden, learnt["outer.weight"], learnt["outer.bias"])
     graph.nodes.append(helper.make_node("Identity", [out], ["logits"], name="logits"))
     info = helper.make_tensor_value_info
     made = helper.make_graph(
@@ -150,5 +167,5 @@ def quantize(source, target):
         per_channel=True,
         reduce_range=True,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=["head_in/matmul", "head_out/matmul", "types"],
+        nodes_to_exclude=["inner/matmul", "outer/matmul", "types"],
     )

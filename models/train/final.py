@@ -19,7 +19,8 @@ import export
 import metrics
 import train
 import windows
-from store import Store
+from encoder import Encoder, load_base
+from features import Features
 
 OUT = data.HERE.parent / "injection"
 SHARES = {"fpr_0_5": 0.005, "fpr_1": 0.01, "fpr_2": 0.02}
@@ -164,11 +165,11 @@ def main():
     held = [row for row in rows if data.held_out(row)]
     learnt = train.pool([row for row in rows if not data.held_out(row)], settings)
     print(f"learnt from {len(learnt)}, held out {len(held)}")
-    store = Store(train.WORK, settings.frozen, settings.bf16)
-    model = train.train(learnt, settings, args.name, store)
+    features = Features(train.WORK, settings.bf16)
+    head = train.train(learnt, settings, args.name, features)
     args.out.mkdir(parents=True, exist_ok=True)
     whole, small = train.WORK / f"{args.name}-float32.onnx", args.out / "model.onnx"
-    onnx.save(export.build(model), whole)
+    onnx.save(export.build(load_base(Encoder()), head), whole)
     export.quantize(whole, small)
     told = {"learnt": len(learnt), "held": len(held), "bytes": small.stat().st_size}
     # The graph that ships comes first: should float32, which is slow, be broken off, all is there.

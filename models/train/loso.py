@@ -21,18 +21,18 @@ import metrics
 import ngrams
 import rules
 import train
-from store import Store
+from features import Features
 
 FOLDER = train.WORK / "loso"
 SHARE = 0.01
 
 
-def scores_of(model, store, rows, bf16):
-    """Probability of injection of each row over all its windows, temperature 1."""
-    texts = train.Texts(rows, dataclasses.replace(train.Settings(), variants=0, most_windows=64))
-    store.add(texts.parts())
-    forms = [forms[0] for forms in texts.forms]
-    return 1.0 / (1.0 + numpy.exp(-train.score_texts(model, store, bf16, forms).astype(float)))
+def scores_of(head, features, rows, settings):
+    """Probability of injection of each row, temperature 1."""
+    texts = train.Texts(rows, dataclasses.replace(settings, variants=0))
+    features.add(texts.parts())
+    margins = train.Scorer(head, features).texts([forms[0] for forms in texts.forms])
+    return 1.0 / (1.0 + numpy.exp(-margins.astype(float)))
 
 
 def blend(one, other):
@@ -59,12 +59,12 @@ def split(rows, group):
     }
 
 
-def fold(rows, group, settings, name, store):
+def fold(rows, group, settings, name, features):
     """Scores of one fold by the encoder, over the rows that set the threshold and the test rows."""
     parts = split(rows, group)
-    model = train.train(parts["learnt"], settings, f"{name}-fold{group}", store)
+    head = train.train(parts["learnt"], settings, f"{name}-fold{group}", features)
     scores = {
-        part: scores_of(model, store, parts[part], settings.bf16).round(6).tolist()
+        part: scores_of(head, features, parts[part], settings).round(6).tolist()
         for part in ("held", "test")
     }
     ids = {part: [row.id for row in parts[part]] for part in ("held", "test")}
@@ -166,14 +166,14 @@ def main():
     torch.set_num_threads(args.threads)
     settings = train.settings_of(args)
     rows = train.pool(data.load(args.public, args.corpus), settings)
-    store = Store(train.WORK, settings.frozen, settings.bf16)
+    features = Features(train.WORK, settings.bf16)
     FOLDER.mkdir(parents=True, exist_ok=True)
     results = []
     for group in map(int, args.folds.split(",")):
         place = FOLDER / f"{args.name}-{group}.json"
         if not place.exists():
             clock = time.time()
-            result = fold(rows, group, settings, args.name, store)
+            result = fold(rows, group, settings, args.name, features)
             result["seconds"] = round(time.time() - clock)
             place.write_text(json.dumps(result))
         result = json.loads(place.read_text())

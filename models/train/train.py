@@ -1,15 +1,12 @@
-"""Fine-tunes the classifier. `make train` runs this; `loso.py` uses the same steps in each fold.
+"""Trains the classifier's head over the frozen encoder. `final.py` and `loso.py` use these steps.
 
 Texts are drawn by source, not by row; of long texts the window that scores highest is learnt from
 (an attack may be in any of them, and a harmless text's worst window is the false alarm); of public
-harmless texts more are looked at than learnt from, and the highest-scoring are kept.
-Resumable: after each epoch everything goes to a checkpoint that is named after the settings.
+harmless texts the highest-scoring are learnt from, and some others.
 """
 
 import collections
 import dataclasses
-import functools
-import json
 import pathlib
 import time
 
@@ -20,7 +17,7 @@ import torch.nn.functional as functional
 import augment
 import data
 import windows
-from encoder import Classifier, load_base
+from encoder import Head
 
 WORK = pathlib.Path(__file__).resolve().parent / "work"
 
@@ -30,23 +27,19 @@ class Settings:
     """What one run depends on besides its rows."""
 
     seed: int = 1
-    epochs: int = 6
-    frozen: int = 4
-    rate: float = 2e-4
-    head_rate: float = 1e-3
-    decay: float = 0.01
+    epochs: int = 8
+    hidden: int = 128
+    rate: float = 1e-3
+    decay: float = 0.05
+    dropout_in: float = 0.3
+    dropout: float = 0.5
     smoothing: float = 0.05
-    batch_tokens: int = 1024
-    variants: int = 2
-    own_share: float = 1.0
-    attacks_per_unit: int = 70
-    harmless_per_unit: int = 50
-    harmless_looked_at: int = 80
-    pool_per_unit: int = 300
+    batch: int = 64
+    variants: int = 1
+    attacks_per_unit: int = 100
+    harmless_per_unit: int = 60
+    pool_per_unit: int = 120
     most_windows: int = 8
-    hide: float = 0.02
-    hide_triggers: float = 0.15
-    average: float = 0.99
     bf16: bool = True
 
 
@@ -69,8 +62,6 @@ class Texts:
                 changed = windows.encode(made, [text])[0]
                 forms.append(cut(changed, settings.most_windows, draw))
             self.forms.append(forms)
-        vocabulary = [made.token_to_id(word) for word in augment.TRIGGERS]
-        self.triggers = numpy.array([one for one in vocabulary if one is not None])
 
     def parts(self):
         """All windows of all forms."""
@@ -110,63 +101,58 @@ def cut(ids, most, draw):
     return [windows.window_at(ids, begin) for begin in begins]
 
 
-@torch.no_grad()
-def score_windows(model, store, bf16, parts, tokens=8192):
-    """Difference of the two logits of each window."""
-    was = model.training
-    model.eval()
-    scores = numpy.zeros(len(parts), dtype=numpy.float32)
-    for batch in windows.by_length([len(part) for part in parts], tokens):
-        x, mask = store.batch([parts[at] for at in batch])
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            logits = model.upper(x, mask).float()
-        scores[batch] = (logits[:, 1] - logits[:, 0]).numpy()
-    model.train(was)
-    return scores
+class Scorer:
+    """A head with its features: scores windows and texts."""
+
+    def __init__(self, head, features):
+        self.head, self.features = head, features
+
+    @torch.no_grad()
+    def windows(self, parts):
+        """Difference of the two logits of each window."""
+        was = self.head.training
+        self.head.eval()
+        found = [
+            self.head(torch.from_numpy(self.features.of(parts[at : at + 4096])).float())
+            for at in range(0, len(parts), 4096)
+        ]
+        self.head.train(was)
+        logits = torch.cat(found)
+        return (logits[:, 1] - logits[:, 0]).numpy()
+
+    def texts(self, forms):
+        """For each text, given as its windows, the highest window's difference of logits."""
+        owner = [at for at, form in enumerate(forms) for _ in form]
+        scores = numpy.full(len(forms), -numpy.inf, dtype=numpy.float32)
+        numpy.maximum.at(scores, owner, self.windows([part for form in forms for part in form]))
+        return scores
 
 
-def score_texts(model, store, bf16, forms):
-    """For each text, given as its windows, the highest window's difference of logits."""
-    parts = [part for form in forms for part in form]
-    owner = [at for at, form in enumerate(forms) for _ in form]
-    scores = numpy.full(len(forms), -numpy.inf, dtype=numpy.float32)
-    numpy.maximum.at(scores, owner, score_windows(model, store, bf16, parts))
-    return scores
-
-
-def draw_epoch(texts, settings, score, draw, first):
+def draw_epoch(texts, settings, scorer, draw, first):
     """Which rows to learn from in one epoch, in any order."""
     chosen = []
     for (label, own, _), members in sorted(texts.units.items()):
         members = numpy.array(members)
-        if own:
-            size = max(1, round(len(members) * settings.own_share))
+        size = settings.attacks_per_unit if label == 1 else settings.harmless_per_unit
+        if own or len(members) <= size:
+            chosen += members.tolist()
+        elif label == 1 or first:
             chosen += draw.choice(members, size, replace=False).tolist()
-            continue
-        if label == 1:
-            size = min(len(members), settings.attacks_per_unit)
-            chosen += draw.choice(members, size, replace=False).tolist()
-            continue
-        seen = draw.choice(members, min(len(members), settings.harmless_looked_at), replace=False)
-        size = min(len(seen), settings.harmless_per_unit)
-        if first or size == len(seen):
-            chosen += seen[:size].tolist()
-            continue
-        order = numpy.argsort(-score([texts.forms[at][0] for at in seen]))
-        hardest = size * 3 // 4
-        chosen += seen[order[:hardest]].tolist()
-        chosen += draw.choice(seen[order[hardest:]], size - hardest, replace=False).tolist()
+        else:
+            order = numpy.argsort(-scorer.texts([texts.forms[at][0] for at in members]))
+            hardest = size * 3 // 4
+            chosen += members[order[:hardest]].tolist()
+            chosen += draw.choice(members[order[hardest:]], size - hardest, replace=False).tolist()
     return chosen
 
 
-def pick_windows(forms, score_parts, draw, first):
+def pick_windows(forms, scorer, draw, first):
     """One window of each text: of long texts the one that scores highest, at first any."""
     picked = [form[int(draw.integers(0, len(form)))] for form in forms]
     several = [at for at, form in enumerate(forms) if len(form) > 1]
     if first or not several:
         return picked
-    parts = [part for at in several for part in forms[at]]
-    scores = score_parts(parts)
+    scores = scorer.windows([part for at in several for part in forms[at]])
     begin = 0
     for at in several:
         size = len(forms[at])
@@ -175,118 +161,45 @@ def pick_windows(forms, score_parts, draw, first):
     return picked
 
 
-def hide(parts, mask, settings, triggers, draw):
-    """Attention mask with some tokens hidden, trigger words more often; [CLS] always stays."""
-    for row, part in enumerate(parts):
-        chance = numpy.where(
-            numpy.isin(part, triggers),
-            settings.hide_triggers if draw.random() < 0.5 else settings.hide,
-            settings.hide,
-        )
-        chance[0] = 0.0
-        gone = draw.random(len(part)) < chance
-        mask[row, : len(part)][torch.from_numpy(gone)] = 0
-    return mask
-
-
-def optimiser_of(model, settings):
-    """AdamW: the head learns faster, upper layers faster than lower ones, norms do not decay."""
-    groups = []
-    for name, weight in model.named_parameters():
-        if not weight.requires_grad:
-            continue
-        rate = settings.head_rate
-        if name.startswith("layers."):
-            rate = settings.rate * 0.85 ** (len(model.layers) - 1 - int(name.split(".")[1]))
-        elif not name.startswith("head"):
-            rate = settings.rate * 0.3
-        decay = settings.decay if weight.dim() > 1 else 0.0
-        groups.append({"params": [weight], "lr": rate, "peak": rate, "weight_decay": decay})
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
-
-
-def train(rows, settings, name, store, log=print):
-    """Trains on `rows` and returns the model with averaged weights; resumes where it was."""
-    mark = data.text_hash(
-        json.dumps(
-            [dataclasses.asdict(settings), [(row.id, row.text, row.label) for row in rows]]
-        )
-    )[:16]
-    WORK.mkdir(exist_ok=True)
-    place = WORK / f"{name}-{mark}.pt"
+def train(rows, settings, name, features, log=print):
+    """Trains a head on `rows` and returns it."""
+    clock = time.time()
     torch.manual_seed(settings.seed)
-    model = load_base(Classifier())
-    model.freeze(settings.frozen)
-    optimiser = optimiser_of(model, settings)
-    learning = {key: one for key, one in model.named_parameters() if one.requires_grad}
-    average = {key: one.detach().clone() for key, one in learning.items()}
-    begun, steps = 0, 0
-    if place.exists():
-        kept = torch.load(place, weights_only=False)
-        model.load_state_dict(kept["learning"], strict=False)
-        optimiser.load_state_dict(kept["optimiser"])
-        average, begun, steps = kept["average"], kept["epoch"], kept["steps"]
-        log(f"{name}: goes on after epoch {begun} from {place.name}")
     texts = Texts(rows, settings)
-    store.add(texts.parts())
-    score = functools.partial(score_texts, model, store, settings.bf16)
-    score_parts = functools.partial(score_windows, model, store, settings.bf16)
-    model.train()
-    for epoch in range(begun, settings.epochs):
-        # Each epoch has its own seed, so that a resumed run draws what an unbroken one would.
-        draw = numpy.random.default_rng([settings.seed, epoch])
-        torch.manual_seed(settings.seed * 1000 + epoch)
-        clock = time.time()
-        chosen = draw_epoch(texts, settings, score, draw, epoch == 0)
+    parts = texts.parts()
+    features.add(parts, log)
+    head = Head(settings.hidden, settings.dropout_in, settings.dropout)
+    some = numpy.random.default_rng(settings.seed).choice(len(parts), min(4000, len(parts)), False)
+    head.fit_scale(features.of([parts[at] for at in some]).astype(numpy.float32))
+    scorer = Scorer(head, features)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    draw = numpy.random.default_rng(settings.seed)
+    for epoch in range(settings.epochs):
+        chosen = draw_epoch(texts, settings, scorer, draw, epoch == 0)
         draw.shuffle(chosen)
         forms = [texts.forms[at][int(draw.integers(0, len(texts.forms[at])))] for at in chosen]
-        parts = pick_windows(forms, score_parts, draw, epoch == 0)
+        x = torch.from_numpy(features.of(pick_windows(forms, scorer, draw, epoch == 0)))
         labels = torch.tensor([texts.rows[at].label for at in chosen])
-        made = list(windows.by_length([len(part) for part in parts], settings.batch_tokens))
-        draw.shuffle(made)
-        loss_sum = 0.0
-        for number, batch in enumerate(made):
-            at = (epoch + number / len(made)) / settings.epochs
-            # Up over the first twentieth, then down along a half cosine.
-            share = min(1.0, at / 0.05) * 0.5 * (1 + numpy.cos(numpy.pi * at))
+        head.train()
+        loss_sum, steps = 0.0, -(-len(chosen) // settings.batch)
+        for step in range(steps):
+            done = (epoch + step / steps) / settings.epochs
             for group in optimiser.param_groups:
-                group["lr"] = group["peak"] * max(share, 0.01)
-            some = [parts[one] for one in batch]
-            x, mask = store.batch(some)
-            mask = hide(some, mask, settings, texts.triggers, draw)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.bf16):
-                logits = model.upper(x, mask).float()
+                group["lr"] = settings.rate * 0.5 * (1 + numpy.cos(numpy.pi * done))
+            part = slice(step * settings.batch, (step + 1) * settings.batch)
             loss = functional.cross_entropy(
-                logits, labels[batch], label_smoothing=settings.smoothing, reduction="sum"
-            ) / max(1.0, len(chosen) / len(made))
+                head(x[part].float()), labels[part], label_smoothing=settings.smoothing
+            )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(learning.values(), 1.0)
             optimiser.step()
-            steps += 1
-            keep = min(settings.average, steps / (steps + 10))
-            with torch.no_grad():
-                for key, value in learning.items():
-                    average[key].mul_(keep).add_(value, alpha=1 - keep)
-            loss_sum += float(loss.detach()) / len(made)
+            loss_sum += float(loss.detach()) / steps
         log(
-            f"{name}: epoch {epoch + 1}/{settings.epochs} texts {len(chosen)} "
-            f"steps {len(made)} loss {loss_sum:.4f} seconds {time.time() - clock:.0f}",
+            f"{name}: epoch {epoch + 1}/{settings.epochs} texts {len(chosen)} loss {loss_sum:.4f} "
+            f"seconds {time.time() - clock:.0f}",
             flush=True,
         )
-        torch.save(
-            {
-                "learning": {key: one.detach() for key, one in learning.items()},
-                "optimiser": optimiser.state_dict(),
-                "average": average,
-                "epoch": epoch + 1,
-                "steps": steps,
-            },
-            place,
-        )
-    model.load_state_dict(average, strict=False)
-    model.eval()
-    return model
+    return head.eval()
 
 
 def options(parser):

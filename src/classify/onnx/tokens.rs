@@ -15,6 +15,10 @@ pub(super) struct Tokens {
     pub(super) begin: Vec<u32>,
     pub(super) end: Vec<u32>,
     pub(super) pad: u32,
+    /// What no text may become,
+    special: Vec<u32>,
+    /// and what stands there instead.
+    unknown: u32,
     respace: bool,
 }
 
@@ -54,7 +58,17 @@ impl Tokens {
         let pad = ["[PAD]", "<pad>", "<|pad|>", "<|endoftext|>"];
         let pad = pad.iter().find_map(|name| tokenizer.token_to_id(name)).unwrap_or(0);
         let (begin, end) = (begin.to_vec(), end.to_vec());
-        Ok(Self { tokenizer, begin, end, pad, respace })
+        let unknown = ["[UNK]", "<unk>"].iter().find_map(|name| tokenizer.token_to_id(name));
+        // Without a token for what is unknown, a letter is as good as any.
+        let unknown = unknown.or(plain.get_ids().first().copied()).unwrap_or_default();
+        let added = tokenizer.get_added_tokens_decoder();
+        let mut special: Vec<u32> =
+            added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
+        special.extend(begin.iter().chain(&end).chain([&pad]));
+        special.retain(|&id| id != unknown);
+        special.sort_unstable();
+        special.dedup();
+        Ok(Self { tokenizer, begin, end, pad, special, unknown, respace })
     }
 
     /// Tokens of a whole text, without the model's own begin and end.
@@ -88,7 +102,11 @@ impl Tokens {
     ) -> Result<(), String> {
         let said = |error: tokenizers::Error| one_line(&error.to_string());
         let found = self.tokenizer.encode(piece, false).map_err(said)?;
-        into.ids.extend_from_slice(found.get_ids());
+        // The vocabulary of a sentence tokenizer holds the special tokens as words like any other.
+        let safe = |&id: &u32| {
+            if self.special.binary_search(&id).is_ok() { self.unknown } else { id }
+        };
+        into.ids.extend(found.get_ids().iter().map(safe));
         into.spans.extend(found.get_offsets().iter().map(|&(start, end)| {
             let start = raw(start);
             // The end is that of the last byte: what was left out behind it is no part of it.

@@ -107,24 +107,18 @@ fn scores_join_their_events_in_order_before_they_are_decided() {
 
 #[test]
 fn what_was_shed_is_looked_at_a_second_time_and_may_raise_an_alert() {
-    let texts: Vec<String> =
-        (0..40)
-            .map(|n| {
-                if n == 7 {
-                    format!("{ATTACK}, note {n}")
-                } else {
-                    format!("the weather, note {n}")
-                }
-            })
-            .collect();
+    // The attack stands behind more windows than can be run before the event is decided.
+    let long = format!("{} {ATTACK}", "the weather today ".repeat(20_000));
+    let text = |n: usize| if n == 7 { long.clone() } else { format!("the weather, note {n}") };
+    let texts: Vec<String> = (0..40).map(text).collect();
     let asking = |second_look| {
         Asking::new(open(&settings("three")), When::Untrusted, Duration::ZERO, second_look)
     };
     let looked = ran(asking(true), &texts, |alerts| alerts > 0);
-    for verdict in &looked.verdicts {
-        assert_eq!(verdict["coverage"]["classifier"], "shed");
-        assert_eq!(verdict["action"], "allow", "rules alone decide");
-    }
+    let late = &looked.verdicts[7];
+    let state = late["coverage"]["classifier"].as_str().unwrap();
+    assert!(["shed", "partial"].contains(&state), "{late}");
+    assert_eq!(late["action"], "allow", "rules alone decide");
     let [alert] = looked.alerts.as_slice() else { panic!("{:?}", looked.alerts) };
     let told = &alert["unmapped"]["weir"];
     assert_eq!(
@@ -138,6 +132,10 @@ fn what_was_shed_is_looked_at_a_second_time_and_may_raise_an_alert() {
 
     let blind = ran(asking(false), &texts, |_| true);
     assert!(blind.alerts.is_empty());
+    for verdict in &blind.verdicts {
+        assert_eq!(verdict["coverage"]["classifier"], "shed");
+        assert_eq!(verdict["action"], "allow");
+    }
     assert_eq!(blind.site.asking.as_ref().unwrap().classifier().counters().windows, 0);
 }
 

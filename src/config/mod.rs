@@ -122,6 +122,8 @@ pub struct Alerts {
     pub last_update_ms: u64,
     /// Quiet after which an alert closes.
     pub idle_ms: u64,
+    /// Alerts that one agent may open in an hour; 0 is no limit.
+    pub per_agent: u64,
 }
 
 /// How behaviour is judged.
@@ -267,6 +269,7 @@ impl Default for Config {
                 first_update_ms: decide.folding.first_update_ms as u64,
                 last_update_ms: decide.folding.last_update_ms as u64,
                 idle_ms: decide.folding.idle_ms as u64,
+                per_agent: decide.folding.per_agent,
             },
             behavior: Behavior {
                 // It costs as much as a scan does; who wants it, asks for it.
@@ -355,6 +358,7 @@ impl Config {
                 first_update_ms: alerts.first_update_ms as i64,
                 last_update_ms: alerts.last_update_ms as i64,
                 idle_ms: alerts.idle_ms as i64,
+                per_agent: alerts.per_agent,
             },
         }
     }

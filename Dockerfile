@@ -6,10 +6,11 @@ RUN apt-get update \
 WORKDIR /src
 # Dependencies first: the SIMD engine and the Kafka client take minutes and change seldom.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
-RUN mkdir -p src tests/it tests/kafka benches/baseline benches/engine benches/inspect \
-    benches/pipeline \
+RUN mkdir -p src tests/it tests/kafka benches/baseline benches/classify benches/engine \
+    benches/inspect benches/pipeline \
  && echo 'fn main() {}' > src/main.rs \
- && touch src/lib.rs tests/it/main.rs tests/kafka/main.rs benches/baseline/main.rs benches/engine/main.rs \
+ && touch src/lib.rs tests/it/main.rs tests/kafka/main.rs benches/baseline/main.rs \
+    benches/classify/main.rs benches/engine/main.rs \
     benches/inspect/main.rs benches/pipeline/main.rs benches/policy.rs \
  && cargo build --release --locked --bin weir \
  && rm -r src

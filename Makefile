@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up that they need; see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench clients fuzz broker broker-stop setup
+.PHONY: help demo test soak bench clients fuzz broker broker-stop setup onnxruntime train train-loso train-check
 
 help:
 	@echo "make demo    a minute of agent traffic with attacks, in the terminal; no broker needed"
@@ -9,7 +9,10 @@ help:
 	@echo "make soak    kill, stop, scale and restart for SOAK_MINUTES (default 30) on a real broker"
 	@echo "make clients runs the example clients (Python, Node) against a broker and weir run"
 	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (default 60)"
+	@echo "make onnxruntime  puts the library that the classifier needs where Weir looks for it"
 	@echo "make broker  starts a broker for tests by hand and prints its address; make broker-stop ends it"
+	@echo "make train   trains our own classifier (models/train/README.md); make train-loso measures it on sources left out;"
+	@echo "             make train-check looks over its corpus"
 
 setup:
 	@scripts/setup build
@@ -34,9 +37,33 @@ clients:
 fuzz:
 	@scripts/fuzz
 
+onnxruntime:
+	@scripts/onnxruntime
+
 broker:
 	@scripts/setup test
 	@scripts/kafka start
 
 broker-stop:
 	@scripts/kafka stop
+
+# PUBLIC names the public sets that are trained and measured on beside our own corpus, see models/train/README.md.
+PUBLIC ?=
+WEIR ?= target/release/weir
+TRAIN := models/train/.venv/bin/python -u models/train
+
+train:
+	@models/train/setup
+	$(TRAIN)/final.py $(if $(PUBLIC),--public $(PUBLIC))
+	$(TRAIN)/measure.py $(if $(PUBLIC),--public $(PUBLIC)) --weir $(WEIR)
+
+# The cheap setting: six folds in about a quarter of an hour of one core's time.
+train-loso:
+	@models/train/setup
+	$(TRAIN)/loso.py $(if $(PUBLIC),--public $(PUBLIC)) --weir $(WEIR) --epochs 2 --variants 1 \
+	  --pool_per_unit 200 --attacks_per_unit 80 --harmless_per_unit 60 --harmless_looked_at 100 $(LOSO)
+
+train-check:
+	@models/train/setup
+	cd models/train && .venv/bin/python -m doctest windows.py metrics.py
+	$(TRAIN)/check.py

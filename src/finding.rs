@@ -187,7 +187,7 @@ pub struct Source {
 
 /// What the checks that are built in are known by: OWASP's top ten for LLM applications (2025)
 /// and MITRE ATLAS, by the dotted type of what is found. Rules of packs bring their own.
-const STANDARD_TAGS: [(&str, &[&str]); 14] = [
+const STANDARD_TAGS: [(&str, &[&str]); 15] = [
     ("behavior.new_data", &["OWASP-LLM02", "OWASP-LLM06"]),
     ("behavior.new_destination", &["OWASP-LLM06", "ATLAS-AML.T0086"]),
     ("behavior.new_tool", &["OWASP-LLM06", "ATLAS-AML.T0053"]),
@@ -201,6 +201,7 @@ const STANDARD_TAGS: [(&str, &[&str]); 14] = [
     ("policy.origin", &["OWASP-LLM01", "OWASP-LLM06", "ATLAS-AML.T0051.001", "ATLAS-AML.T0053"]),
     ("policy.quota", &["OWASP-LLM06", "OWASP-LLM10"]),
     ("policy", &["OWASP-LLM06", "ATLAS-AML.T0053"]),
+    ("injection.classifier", &["OWASP-LLM01", "ATLAS-AML.T0051"]),
     ("injection.hidden_text", &["OWASP-LLM01", "ATLAS-AML.T0051.001"]),
 ];
 
@@ -233,6 +234,81 @@ pub struct Finding {
     pub mention: Option<Mention>,
 }
 
+named! {
+    /// What became of an event's texts at the classifier.
+    Scoring {
+        /// There is no classifier.
+        Off = "off",
+        /// Rules were enough, or there is nothing in it that is to be scored.
+        Skipped = "skipped",
+        /// Every window of every text has a score.
+        Scored = "scored",
+        /// Some windows have none, because time was up.
+        Partial = "partial",
+        /// No window has a score, because there was no time for any.
+        Shed = "shed",
+        /// The model gave no score, or one that is no number.
+        Failed = "failed",
+    }
+}
+
+/// A probability in millionths, as a model's calibrated output: whole numbers compare,
+/// print and replay the same everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Score(u32);
+
+impl Score {
+    /// The score of a probability; what is no number between 0 and 1 has none.
+    #[must_use]
+    pub fn new(probability: f64) -> Option<Self> {
+        let known = (0.0..=1.0).contains(&probability);
+        known.then(|| Self((probability * 1e6).round() as u32))
+    }
+
+    /// The probability, 0 to 1.
+    #[must_use]
+    pub fn probability(self) -> f64 {
+        f64::from(self.0) / 1e6
+    }
+
+    /// Millionths, 0 to 1,000,000.
+    #[must_use]
+    pub fn millionths(self) -> u32 {
+        self.0
+    }
+}
+
+/// How many of how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Those that have a score.
+    pub scored: u64,
+    /// All.
+    pub total: u64,
+}
+
+/// What a classifier saw of an event, and the highest score that it gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classified {
+    /// How far it came.
+    pub state: Scoring,
+    /// The highest score of a window; `None` where no window has one.
+    pub score: Option<Score>,
+    /// Windows of the texts that were to be scored; zeros where they were not counted.
+    pub windows: Done,
+    /// Tokens of those texts, as the model's own tokenizer cuts them.
+    pub tokens: Done,
+    /// First eight bytes of the SHA-256 of the model; 0 where there is none.
+    pub model: u64,
+}
+
+impl Default for Classified {
+    fn default() -> Self {
+        let (windows, tokens) = (Done::default(), Done::default());
+        Self { state: Scoring::Off, score: None, windows, tokens, model: 0 }
+    }
+}
+
 /// What was looked at. "Could not scan" is never the same as "allowed".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -244,6 +320,8 @@ pub struct Coverage {
     pub views: Vec<ViewName>,
     /// Whether a limit cut something short.
     pub truncated: bool,
+    /// What the classifier saw.
+    pub classifier: Classified,
 }
 
 #[cfg(test)]
@@ -255,6 +333,15 @@ mod tests {
         assert!(Action::ALL.windows(2).all(|pair| pair[0] < pair[1]));
         assert_eq!(Action::from_name("block"), Some(Action::Block));
         assert_eq!(Action::from_name("Block"), None);
+    }
+
+    #[test]
+    fn a_score_is_a_probability_or_none() {
+        assert_eq!(Score::new(0.982_013_79).map(Score::millionths), Some(982_014));
+        assert_eq!(Score::new(1.0).map(Score::probability), Some(1.0));
+        for wrong in [f64::NAN, f64::INFINITY, -0.001, 1.001] {
+            assert_eq!(Score::new(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod inspect;
 pub mod wire;
 pub mod clock;
 pub mod telemetry;
+pub mod classify;
 pub mod config;
 pub mod pipeline;
 pub mod cli;

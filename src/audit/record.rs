@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::{Head, InForce, hex, push_hex};
 use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, Segment};
-use crate::finding::{Action, Finding};
+use crate::finding::{Action, Classified, Finding, Scoring};
 use crate::policy::{Command, Mode, Order, Scope, Silence};
 use crate::redact::{Edit, apply};
 
@@ -74,6 +74,8 @@ pub struct Result {
     pub mode: Mode,
     /// Whether the same record was seen lately.
     pub repeat: bool,
+    /// What the classifier saw: a replay takes the score from here.
+    pub classifier: Classified,
 }
 
 /// Writes the record of a decision. `edits` cut every finding, sorted by field and start.
@@ -229,6 +231,27 @@ fn write_result(out: &mut Json, result: Result) {
     if result.repeat {
         out.bool("repeat", true);
     }
+    write_classifier(out, &result.classifier);
+}
+
+/// Nothing where there is no classifier.
+fn write_classifier(out: &mut Json, seen: &Classified) {
+    if seen.state == Scoring::Off {
+        return;
+    }
+    out.key("classifier");
+    out.open();
+    out.text("state", seen.state.name());
+    let mut model = Vec::with_capacity(16);
+    push_hex(&mut model, &seen.model.to_be_bytes());
+    out.text("model", &String::from_utf8_lossy(&model));
+    if let Some(score) = seen.score {
+        out.number("score_millionths", i64::from(score.millionths()));
+    }
+    if seen.windows.total > 0 {
+        out.list("windows", [seen.windows.scored, seen.windows.total].into_iter(), Json::bare);
+    }
+    out.close();
 }
 
 fn write_reasons<'w>(
@@ -498,6 +521,14 @@ impl Json {
 
     fn number(&mut self, name: &str, n: i64) {
         self.key(name);
+        self.digits(n);
+    }
+
+    fn bare(&mut self, n: u64) {
+        self.digits(i64::try_from(n).unwrap_or(i64::MAX));
+    }
+
+    fn digits(&mut self, n: i64) {
         let mut digits = [0u8; 20];
         let mut at = digits.len();
         let mut left = n.unsigned_abs();

@@ -131,7 +131,7 @@ impl Default for Summary {
 
 /// A surprise that nothing has confirmed counts for less than it says.
 fn doubted(raw: f64) -> f64 {
-    0.85 * raw
+    0.6 * raw
 }
 
 fn middle(bin: usize) -> f64 {

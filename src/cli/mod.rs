@@ -8,6 +8,7 @@ mod agent;
 mod audit;
 mod bench;
 mod canary;
+mod classifier;
 mod config;
 #[cfg(feature = "kafka")]
 mod control;
@@ -94,6 +95,7 @@ enum Command {
     ///   weir scan --redact < answer.txt > answer-redacted.txt
     ///   weir scan prompts.jsonl --input jsonl --output jsonl --fail-on high
     ///   weir scan events.jsonl --input events --output jsonl --alerts alerts.jsonl
+    ///   weir scan mail.txt --classifier models/injection
     #[command(verbatim_doc_comment)]
     Scan(scan::ScanArgs),
     /// Lints, tests and lists rules, for those who write them.
@@ -104,6 +106,7 @@ enum Command {
     /// Examples:
     ///   weir eval labelled/ --carrier retrieved-pages=retrieved
     ///   weir eval injection.jsonl --transform evasions --output markdown
+    ///   weir eval injection.jsonl --classifier models/injection
     #[command(verbatim_doc_comment)]
     Eval(eval::EvalArgs),
     /// Checks a policy file, runs its tests, and says which line decides.

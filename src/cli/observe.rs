@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::finding::Action;
+use crate::finding::{Action, Scoring};
+use crate::pipeline::asking::Asking;
 use crate::pipeline::metrics::{LaneState, Metrics};
 use crate::pipeline::run::Site;
 use crate::telemetry::admin::{Health, Source};
@@ -32,6 +33,7 @@ impl Source for Observed {
         let mut scrape = Scrape::default();
         self.describe(&mut scrape);
         count(&self.site.metrics, &mut scrape);
+        classifier(self.site.asking.as_ref(), &mut scrape);
         self.exposition.render(scrape, self.started.elapsed())
     }
 
@@ -102,6 +104,35 @@ impl Observed {
         scrape.set(&names::PARTITIONS, partitions as f64);
         scrape.set(&names::BEHIND, behind.max(0) as f64 / 1e3);
         scrape.set(&names::TICK_AGE, age.max(0) as f64 / 1e3);
+    }
+}
+
+/// What the classifier did; zeros where there is none, so that an alarm on them has something to read.
+fn classifier(asking: Option<&Asking>, scrape: &mut Scrape) {
+    let counters = asking.map(|asking| asking.classifier().counters());
+    let state = counters.map_or("off", |is| if is.suspended { "suspended" } else { "on" });
+    for name in ["off", "on", "suspended"] {
+        scrape.labelled(&names::CLASSIFIER, name, f64::from(u8::from(name == state)));
+    }
+    for &state in Scoring::ALL.iter().filter(|&&state| state != Scoring::Off) {
+        let seen = asking.map_or(0, |asking| asking.seen(state));
+        scrape.labelled(&names::CLASSIFIED, state.name(), seen as f64);
+    }
+    let counters = counters.unwrap_or_default();
+    for (name, count) in [
+        (&names::CLASSIFIER_WINDOWS, counters.windows),
+        (&names::CLASSIFIER_CACHED, counters.cached),
+        (&names::CLASSIFIER_FAILED, counters.failed_runs),
+        (&names::CLASSIFIER_HUNG, counters.hung_runs),
+        (&names::CLASSIFIER_QUEUE, counters.queued_bytes),
+    ] {
+        scrape.set(name, count as f64);
+    }
+    let looks = asking.map(Asking::looks).unwrap_or_default();
+    for (name, count) in
+        [("raised", looks.raised), ("quiet", looks.quiet), ("given_up", looks.given_up)]
+    {
+        scrape.labelled(&names::SECOND_LOOKS, name, count as f64);
     }
 }
 

@@ -32,7 +32,7 @@ use super::failure::Failure;
 use super::kafka;
 use super::observe::Observed;
 use super::reload::Reloader;
-use super::{Done, control, pack, topics};
+use super::{Done, classifier, control, pack, topics};
 
 /// How long one look at the topics may take; a signal waits for no longer.
 const LOOK: Duration = Duration::from_secs(2);
@@ -66,12 +66,16 @@ pub(super) fn run(args: &RunArgs) -> Result<Done, Failure> {
     );
     // Compiled before Kafka is asked: a pack that cannot be used is known at once.
     let mut pack = pack::build(&config, config.engine, 0)?;
+    // So is a model that must be there.
+    let asking = classifier::asking(&config)?;
     let Some(partitions) = look(&config, &stop)? else {
         tracing::info!("stopped before Kafka answered");
         return Ok(Done::Well);
     };
     pack.step.partitions = partitions;
-    let site = Arc::new(site(&config, pack, &stop));
+    let mut site = site(&config, pack, &stop);
+    site.asking = asking;
+    let site = Arc::new(site);
     front.open(Observed::new(Arc::clone(&site)));
     let cluster = KafkaCluster::new(Settings::new(&config));
     std::thread::scope(|scope| {
@@ -187,6 +191,10 @@ fn announce(config: &Config, site: &Site, front: &Front) {
         group = config.kafka.group_id,
         delivery = %Word(config.delivery),
         mode = config.mode.name(),
+        classifier = site.asking.as_ref().map_or_else(
+            || "off".to_owned(),
+            |asking| short(&asking.classifier().about().sha256),
+        ),
         "ready"
     );
     if config.delivery == Delivery::AtLeastOnce {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::ToSocketAddrs as _;
 
+use crate::classify;
 use crate::config::{ClassifierUse, Config};
 use crate::detect::EngineKind;
 use crate::telemetry::logs;
@@ -64,8 +65,12 @@ pub(super) fn check(config: &Config) -> Vec<(String, String, String)> {
     if config.engine == EngineKind::Vectorscan && !cfg!(feature = "vectorscan") {
         say("engine", "this build has no `vectorscan`".to_owned(), "auto, rust");
     }
-    if config.classifier.enabled == ClassifierUse::On {
+    if config.classifier.enabled == ClassifierUse::On && !classify::BUILT {
         say("classifier.enabled", "this build has no classifier".to_owned(), "auto, off");
+    }
+    let is_hash = |text: &String| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if config.classifier.sha256.as_ref().is_some_and(|text| !is_hash(text)) {
+        say("classifier.sha256", "is no SHA-256".to_owned(), "64 hexadecimal digits, or null");
     }
     wrong
 }

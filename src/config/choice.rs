@@ -1,6 +1,7 @@
 //! Settings that are one of a few words.
 
 use crate::baseline;
+use crate::classify::When;
 use crate::detect::EngineKind;
 use crate::policy::Mode;
 use crate::telemetry::logs::Format;
@@ -24,6 +25,16 @@ pub enum ClassifierUse {
     /// It must.
     On,
     /// It must not.
+    Off,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// Yes.
+    #[default]
+    On,
+    /// No.
     Off,
 }
 
@@ -78,6 +89,8 @@ pub struct Word<T>(pub T);
 
 choice!(Delivery { ExactlyOnce = "exactly_once", AtLeastOnce = "at_least_once" });
 choice!(ClassifierUse { Auto = "auto", On = "on", Off = "off" });
+choice!(Switch { On = "on", Off = "off" });
+choice!(When { Untrusted = "untrusted", Uncertain = "uncertain", All = "all" });
 choice!(AlertFormat { Ocsf = "ocsf", Ecs = "ecs" });
 choice!(baseline::Mode { Calibrated = "calibrated", Literal = "literal", Off = "off" });
 choice!(baseline::Buckets { Active = "active", All = "all" });

@@ -16,13 +16,14 @@ use std::collections::BTreeMap;
 
 use crate::alert::Folding;
 use crate::baseline;
+use crate::classify::{self, When};
 use crate::detect::{EngineKind, ScanLimits};
 use crate::inspect;
 use crate::policy::Mode;
 use crate::telemetry::logs::Format;
 use crate::wire::event::{FieldMap, FieldMapError, ReadLimits, Take};
 
-pub use choice::{AlertFormat, ClassifierUse, Delivery, Word};
+pub use choice::{AlertFormat, ClassifierUse, Delivery, Switch, Word};
 pub use error::{ConfigError, Origin, Wrong};
 pub use keys::Secret;
 pub use layers::{Layers, Loaded};
@@ -109,6 +110,42 @@ pub struct Classifier {
     pub enabled: ClassifierUse,
     /// Its folder.
     pub model: String,
+    /// The runtime library.
+    pub library: Option<String>,
+    /// Hash of the model's graph.
+    pub sha256: Option<String>,
+    /// Which events it is asked about.
+    pub when: When,
+    /// Thresholds: a probability, or a name that the model's configuration gives one.
+    pub low: String,
+    /// See `low`.
+    pub medium: String,
+    /// See `low`.
+    pub high: String,
+    /// Classes that count.
+    pub positive: Option<String>,
+    /// How long an event waits for its scores.
+    pub deadline_ms: u64,
+    /// Whether what was late is scored all the same.
+    pub second_look: Switch,
+    /// Tokens of a window.
+    pub window_tokens: u64,
+    /// Tokens from one window to the next.
+    pub stride_tokens: u64,
+    /// The white-space treatment of the Prompt Guard family.
+    pub respace: ClassifierUse,
+    /// Threads.
+    pub threads: u64,
+    /// Tokens of one run.
+    pub batch_tokens: u64,
+    /// Texts of which the score is remembered.
+    pub cache_entries: u64,
+    /// Bytes of texts that wait.
+    pub queue_bytes: u64,
+    /// When a run is ended.
+    pub hang_ms: u64,
+    /// What the model may take.
+    pub memory_mb: u64,
 }
 
 /// What alerts look like.
@@ -260,10 +297,7 @@ impl Default for Config {
             engine: EngineKind::default(),
             patterns: Vec::new(),
             policy: None,
-            classifier: Classifier {
-                enabled: ClassifierUse::default(),
-                model: "models/default".to_owned(),
-            },
+            classifier: Classifier::default(),
             alerts: Alerts {
                 format: AlertFormat::default(),
                 first_update_ms: decide.folding.first_update_ms as u64,
@@ -272,8 +306,7 @@ impl Default for Config {
                 per_agent: decide.folding.per_agent,
             },
             behavior: Behavior {
-                // It costs as much as a scan does; who wants it, asks for it.
-                mode: baseline::Mode::Off,
+                mode: baseline::Mode::default(),
                 buckets: baseline::Buckets::default(),
                 warnings: 100,
                 criticals: 2,
@@ -308,6 +341,63 @@ impl Default for Config {
                 episodes: decide.folding.episodes as u64,
                 profiles: decide.profiles as u64,
             },
+        }
+    }
+}
+
+impl Default for Classifier {
+    fn default() -> Self {
+        let own = classify::Settings::default();
+        Self {
+            enabled: ClassifierUse::default(),
+            model: own.model.to_string_lossy().into_owned(),
+            library: own.library,
+            sha256: own.sha256,
+            when: When::default(),
+            low: own.low,
+            medium: own.medium,
+            high: own.high,
+            positive: own.positive,
+            deadline_ms: 15,
+            second_look: Switch::default(),
+            window_tokens: own.window_tokens as u64,
+            stride_tokens: own.stride_tokens as u64,
+            respace: ClassifierUse::default(),
+            threads: own.threads as u64,
+            batch_tokens: own.batch_tokens as u64,
+            cache_entries: own.cache_entries as u64,
+            queue_bytes: own.queue_bytes as u64,
+            hang_ms: own.hang_ms,
+            memory_mb: own.memory_mb,
+        }
+    }
+}
+
+impl Classifier {
+    /// What the model is opened with.
+    #[must_use]
+    pub fn settings(&self) -> classify::Settings {
+        classify::Settings {
+            model: self.model.clone().into(),
+            library: self.library.clone(),
+            sha256: self.sha256.clone(),
+            positive: self.positive.clone(),
+            low: self.low.clone(),
+            medium: self.medium.clone(),
+            high: self.high.clone(),
+            window_tokens: self.window_tokens as usize,
+            stride_tokens: self.stride_tokens as usize,
+            respace: match self.respace {
+                ClassifierUse::Auto => None,
+                ClassifierUse::On => Some(true),
+                ClassifierUse::Off => Some(false),
+            },
+            threads: self.threads as usize,
+            batch_tokens: self.batch_tokens as usize,
+            cache_entries: self.cache_entries as usize,
+            queue_bytes: self.queue_bytes as usize,
+            hang_ms: self.hang_ms,
+            memory_mb: self.memory_mb,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::mention;
 use super::{Rules, Scan, Scratch, SpecOf, bit};
 use crate::engine::{Match, Overflow, Scanner};
 use crate::event::{Carrier, Event, Field, Place, RawSpan};
-use crate::finding::{Confidence, Coverage, Finding, Mention, ViewName};
+use crate::finding::{Classified, Confidence, Coverage, Finding, Mention, ViewName};
 use crate::text::decode::Decoder;
 use crate::text::{Folder, Survey, Turn, View, ViewSpan, clean_into, survey, whole_chars};
 
@@ -491,6 +491,7 @@ impl Pass<'_, '_, '_> {
                 .chain(self.memory.met.iter().map(|path| ViewName(path.clone().into())))
                 .collect(),
             truncated,
+            classifier: Classified::default(),
         }
     }
 }

@@ -114,7 +114,8 @@ enum Step {
     /// Between so many and so many bytes out of one set.
     Run(ByteSet, u32, u32),
     Edge(Look),
-    Either(Vec<Branch>),
+    /// One of the branches; none of them begins with a byte that is not in the set, where there is one.
+    Either(Option<ByteSet>, Vec<Branch>),
     Copies(Vec<Step>, u32, u32),
 }
 
@@ -140,7 +141,10 @@ fn push(node: &Node, back: bool, out: &mut Vec<Step>) {
                 let steps = steps(node, back);
                 Branch { first: first(&steps), steps }
             };
-            out.push(Step::Either(branches.iter().map(branch).collect()));
+            let branches: Vec<_> = branches.iter().map(branch).collect();
+            let firsts: Option<Vec<_>> = branches.iter().map(|branch| branch.first).collect();
+            let first = firsts.map(|all| all.into_iter().fold(ByteSet::default(), ByteSet::or));
+            out.push(Step::Either(first, branches));
         }
         Node::Copies(node, least, most) => match &**node {
             Node::Set(set) => out.push(Step::Run(*set, *least, *most)),
@@ -166,7 +170,7 @@ fn first(steps: &[Step]) -> Option<ByteSet> {
                 (*least > 0).then_some(*set)
             }
             Step::Edge(_) => None,
-            Step::Either(branches) => {
+            Step::Either(_, branches) => {
                 let firsts = branches.iter().map(|branch| branch.first);
                 let known = firsts.clone().flatten().fold(ByteSet::default(), ByteSet::or);
                 all = all.or(known);
@@ -182,7 +186,7 @@ fn first(steps: &[Step]) -> Option<ByteSet> {
             return Some(all.or(of_step));
         }
         // What a branch that may be empty begins with is not known.
-        if let Step::Either(branches) = step
+        if let Step::Either(_, branches) = step
             && branches.iter().any(|branch| branch.first.is_none() && !branch.steps.is_empty())
         {
             return None;
@@ -247,8 +251,11 @@ impl Walk<'_> {
                         ends |= 1 << start;
                     }
                 }
-                Step::Either(branches) => {
+                Step::Either(first, branches) => {
                     let byte = self.byte(start);
+                    if first.is_some_and(|first| !byte.is_some_and(|byte| first.has(byte))) {
+                        continue;
+                    }
                     for branch in branches {
                         let fits = match branch.first {
                             Some(first) => byte.is_some_and(|byte| first.has(byte)),

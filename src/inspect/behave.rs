@@ -19,7 +19,7 @@ use crate::inspect::arrival::finding;
 use crate::inspect::decide::{origin, sign};
 use crate::inspect::{Incoming, Reason, Setup};
 use crate::policy::{Mode, Orders, Scope};
-use crate::state::{Key, Staged, owner};
+use crate::state::{Key, Object, Staged, owner};
 
 /// A profile is forgotten when its agent was silent for so many days.
 const FORGOTTEN_DAYS: i64 = 60;
@@ -59,24 +59,18 @@ pub(super) fn judge(
     let accepted = is_accepted(staged, &profile_key);
     let seen = Observation { accepted, ..observation(event, now, learn) };
     let class_key = class_key(staged, event);
-    let class_before = staged.get(&class_key).map(<[u8]>::to_vec);
-    let mut class = class_before.as_deref().and_then(Class::read).unwrap_or_default();
-    let known = staged.get(&profile_key).and_then(Profile::read);
+    let mut class = staged.take(&class_key, Class::read).unwrap_or_default();
+    let known = staged.take(&profile_key, Profile::read);
     if known.is_none() {
         make_room(staged, owner::PROFILE, setup.limits.profiles);
     }
-    let mut profile = known.unwrap_or_else(|| Profile::new(Millis(event.ts.0.min(now.0))));
+    let mut profile =
+        known.unwrap_or_else(|| Box::new(Profile::new(Millis(event.ts.0.min(now.0)))));
     let judgement = baseline::observe(settings, &mut class, &mut profile, &seen);
     // A deadline by the day, so that it does not change with every event.
     let forgotten = Some(Millis((now.0.div_euclid(DAY_MS) + FORGOTTEN_DAYS) * DAY_MS));
-    let mut bytes = Vec::with_capacity(2048);
-    profile.write(&mut bytes);
-    staged.put(profile_key, bytes, forgotten);
-    let mut bytes = Vec::with_capacity(8192);
-    class.write(&mut bytes);
-    if class_before.as_deref() != Some(&bytes) {
-        staged.put(class_key, bytes, forgotten);
-    }
+    staged.keep(profile_key, profile, forgotten);
+    staged.keep(class_key, class, forgotten);
     Some(Said { judgement, accepted })
 }
 
@@ -127,14 +121,11 @@ pub fn reset(staged: &mut Staged<'_>, scope: &Scope) -> Vec<Alert> {
 pub fn accept(staged: &mut Staged<'_>, scope: &Scope, until: Option<Millis>) -> Vec<Alert> {
     let Scope::Agent(tenant, agent) = scope else { return Vec::new() };
     let key = profile_key(tenant, agent);
-    if let Some(entry) = staged.entry(&key) {
-        let deadline = entry.deadline;
-        if let Some(mut profile) = Profile::read(&entry.value) {
-            profile.accept();
-            let mut bytes = Vec::with_capacity(2048);
-            profile.write(&mut bytes);
-            staged.put(key.clone(), bytes, deadline);
-        }
+    if let Some(deadline) = staged.entry(&key).map(|entry| entry.deadline)
+        && let Some(mut profile) = staged.take(&key, Profile::read)
+    {
+        profile.accept();
+        staged.keep(key.clone(), profile, deadline);
     }
     match until.filter(|until| *until > staged.now()) {
         Some(until) => staged.put(accepted_key(&key), vec![ACCEPTED_VERSION], Some(until)),
@@ -201,7 +192,7 @@ pub(super) fn tell(
     let Some(reason) = reasons.iter().filter(told).find(leads).or(reasons.iter().find(told)) else {
         return;
     };
-    let mut sign = sign(incoming, reason);
+    let mut sign = sign(incoming.event, reason);
     // One episode of an agent, whatever its sessions and whatever was done.
     sign.session = None;
     sign.enforced = reasons.iter().filter(told).any(|reason| reason.mode == Mode::Enforce);
@@ -278,6 +269,22 @@ fn round(value: f64) -> f64 {
     if value.abs() >= 100.0 { value.round() } else { (value * 10.0).round() / 10.0 }
 }
 
+impl Object for Profile {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(2048);
+        self.write(&mut bytes);
+        bytes
+    }
+}
+
+impl Object for Class {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8192);
+        self.write(&mut bytes);
+        bytes
+    }
+}
+
 /// Makes room for one more entry of an owner.
 fn make_room(staged: &mut Staged<'_>, owner: u8, most: usize) {
     while staged.count(owner) >= most.max(1) {
@@ -290,7 +297,7 @@ fn make_room(staged: &mut Staged<'_>, owner: u8, most: usize) {
 fn class_key(staged: &Staged<'_>, event: &Event<'_>) -> Key {
     let class = event.agent_type.as_deref().unwrap_or_default();
     let key = Key { owner: owner::CLASS, id: id(&[&event.tenant, class]) };
-    if staged.get(&key).is_none() && staged.count(owner::CLASS) >= CLASSES {
+    if !staged.has(&key) && staged.count(owner::CLASS) >= CLASSES {
         return Key { owner: owner::CLASS, id: id(&["", ""]) };
     }
     key

@@ -257,7 +257,7 @@ fn tell(
         }
         done.push(group(first));
         let same = || reasons.iter().filter(told).filter(|reason| group(reason) == group(first));
-        let mut sign = sign(incoming, first);
+        let mut sign = sign(incoming.event, first);
         for reason in same() {
             sign.severity = sign.severity.max(reason.finding.source.severity);
             sign.confidence = sign.confidence.max(reason.finding.confidence);
@@ -284,7 +284,7 @@ fn tell_misrouted(
         action: Action::Alert,
         mode: Mode::Enforce,
     };
-    let sign = Sign { tenant: "", agent: "", session: None, ..sign(incoming, &reason) };
+    let sign = Sign { tenant: "", agent: "", session: None, ..sign(incoming.event, &reason) };
     fold(staged, &setup.limits.folding, &sign, origin(incoming, alerts), alerts);
 }
 
@@ -293,8 +293,7 @@ pub(super) fn origin(incoming: &Incoming<'_, '_>, alerts: &[Alert]) -> Origin {
     Origin { offset: incoming.at.offset, ordinal: sent as u32 }
 }
 
-pub(super) fn sign<'a>(incoming: &Incoming<'a, '_>, reason: &'a Reason) -> Sign<'a> {
-    let event = incoming.event;
+pub(super) fn sign<'a>(event: &'a Event<'_>, reason: &'a Reason) -> Sign<'a> {
     let source = &reason.finding.source;
     Sign {
         tenant: &event.tenant,

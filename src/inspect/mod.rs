@@ -9,7 +9,9 @@ mod arrival;
 mod behave;
 mod decide;
 mod govern;
+mod late;
 mod route;
+mod scores;
 
 use std::sync::Arc;
 
@@ -26,7 +28,9 @@ pub use arrival::item;
 pub use behave::{accept, profile_key, reset};
 pub use decide::decide;
 pub use govern::{approve, call_hash, grant, resume};
+pub use late::second_look;
 pub use route::{murmur2, partition_of};
+pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +108,7 @@ impl Default for Setup {
             policy: Policy::shipped(),
             keys: Keys::default(),
             limits: Limits::default(),
-            behavior: baseline::Settings { mode: baseline::Mode::Off, ..Default::default() },
+            behavior: baseline::Settings::default(),
         }
     }
 }

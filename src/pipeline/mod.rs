@@ -8,6 +8,7 @@ pub mod log;
 pub mod step;
 pub mod metrics;
 pub mod control;
+pub mod asking;
 pub mod work;
 pub mod lane;
 pub mod memory;

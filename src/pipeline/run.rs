@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::detect::{Rules, Scratch};
 use crate::event::Millis;
+use crate::pipeline::asking::Asking;
 use crate::pipeline::control::{Board, ControlLog, Read, Standing, follow};
 use crate::pipeline::lane::{self, Lane};
 use crate::pipeline::log::{InRecord, Log, LogError, Now, OutRecord};
@@ -143,6 +144,8 @@ pub struct Site {
     pub packs: Packs,
     /// The standing orders.
     pub board: Board,
+    /// The classifier, where there is one.
+    pub asking: Option<Asking>,
     /// What lanes count.
     pub metrics: Arc<Metrics>,
     /// The wall clock.
@@ -161,6 +164,7 @@ impl Site {
             drain: Duration::from_secs(10),
             packs: Packs::new(pack),
             board: Board::new(5_000),
+            asking: None,
             metrics: Arc::default(),
             now,
             stop: Arc::default(),
@@ -247,8 +251,9 @@ fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(),
         let version = site.packs.version();
         let pack = site.packs.current();
         let trouble = site.packs.trouble();
-        let mut scanner = Scanning { pack: &pack, scratch: pack.rules.scratch() };
-        let mut work = Inspecting { pack: &pack, trouble };
+        let asking = site.asking.as_ref();
+        let mut scanner = Scanning { pack: &pack, scratch: pack.rules.scratch(), asking };
+        let mut work = Inspecting { pack: &pack, trouble, asking };
         loop {
             let swapped = site.packs.version() != version;
             lane.look_ahead(!swapped && !site.stopped());
@@ -295,13 +300,18 @@ impl Pause {
 struct Scanning<'p> {
     pack: &'p Pack,
     scratch: Scratch<'p>,
+    asking: Option<&'p Asking>,
 }
 
 impl Scanner for Scanning<'_> {
     type Scanned = Scanned<'static>;
 
     fn scan(&mut self, record: &InRecord) -> Scanned<'static> {
-        self.pack.step.scan(&mut self.scratch, record).into_owned()
+        let mut scanned = self.pack.step.scan(&mut self.scratch, record).into_owned();
+        if let Some(asking) = self.asking {
+            scanned.ask(asking);
+        }
+        scanned
     }
 
     fn poisoned(&mut self, record: &InRecord, why: Poison) -> Scanned<'static> {
@@ -311,12 +321,20 @@ impl Scanner for Scanning<'_> {
     fn reset(&mut self) {
         self.scratch = self.pack.rules.scratch();
     }
+
+    fn finish<'s>(&mut self, scanned: impl Iterator<Item = (&'s InRecord, &'s mut Self::Scanned)>) {
+        let Some(asking) = self.asking else { return };
+        for (record, scanned) in scanned {
+            scanned.settle(asking, record, &self.pack.step.setup.policy);
+        }
+    }
 }
 
 /// The stateful half of one pack.
 struct Inspecting<'p> {
     pack: &'p Pack,
     trouble: Option<Arc<Trouble>>,
+    asking: Option<&'p Asking>,
 }
 
 impl Work for Inspecting<'_> {
@@ -329,6 +347,9 @@ impl Work for Inspecting<'_> {
         standing: &Standing,
         out: &mut Vec<OutRecord>,
     ) {
+        for second in self.asking.map(|asking| asking.take(partition)).unwrap_or_default() {
+            self.pack.step.second_look(staged, partition, &second, out);
+        }
         let applied = staged.control();
         if standing.orders.offset <= applied {
             return;
@@ -366,6 +387,10 @@ impl Work for Inspecting<'_> {
         out: &mut Vec<OutRecord>,
     ) {
         self.pack.step.timers(staged, partition, now, out);
+    }
+
+    fn waiting(&self) -> Vec<i32> {
+        self.asking.map(Asking::waiting).unwrap_or_default()
     }
 
     fn check(

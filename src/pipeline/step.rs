@@ -15,9 +15,11 @@ use crate::event::{Event, Millis};
 use crate::finding::Action;
 use crate::inspect::{
     At, Incoming, Notes, Setup, accept, approve, decide, grant, item, partition_of, reset, resume,
+    second_look,
 };
+use crate::pipeline::asking::{Asked, Asking, Second};
 use crate::pipeline::log::{InRecord, OutRecord};
-use crate::policy::{Command, Order, Orders};
+use crate::policy::{Command, Order, Orders, Policy};
 use crate::state::{self, Item, Key, Partition, Staged, owner};
 use crate::wire::alert::Format;
 use crate::wire::dlq::Stage;
@@ -64,12 +66,36 @@ impl Scanned<'_> {
     /// The same with bytes of its own, for where it is moved along with its record.
     #[must_use]
     pub fn into_owned(self) -> Scanned<'static> {
-        let read = self.read.map(|Readable { event, item, scan }| Readable {
+        let read = self.read.map(|Readable { event, item, scan, asked }| Readable {
             event: event.into_owned(),
             item,
             scan,
+            asked,
         });
         Scanned { read }
+    }
+
+    /// Lets somebody add to what was found, before it is decided; nothing happens where the
+    /// record could not be read.
+    pub fn with<R>(&mut self, add: impl FnOnce(&Event<'_>, &mut Scan) -> R) -> Option<R> {
+        let Readable { event, scan, .. } = self.read.as_mut().ok()?;
+        Some(add(event, scan))
+    }
+
+    /// Hands its texts to a classifier.
+    pub(super) fn ask(&mut self, asking: &Asking) {
+        if let Ok(readable) = &mut self.read {
+            readable.asked = asking.ask(&readable.event, &mut readable.scan);
+        }
+    }
+
+    /// Takes what the classifier has to say by now.
+    pub(super) fn settle(&mut self, asking: &Asking, record: &InRecord, policy: &Policy) {
+        if let Ok(Readable { event, scan, asked, .. }) = &mut self.read
+            && let Some(asked) = asked.take()
+        {
+            asking.settle(&asked, (record.partition, record.offset), event, scan, policy);
+        }
     }
 }
 
@@ -78,6 +104,8 @@ struct Readable<'r> {
     event: Event<'r>,
     item: Item,
     scan: Scan,
+    /// Scores that are still to come.
+    asked: Option<Asked>,
 }
 
 /// A record that is turned away without being inspected.
@@ -134,7 +162,7 @@ impl Step {
             Some(value) => read(value, &self.map, &self.read).map(|event| {
                 let item = item(&event, value);
                 let scan = scratch.scan(&event);
-                Readable { event, item, scan }
+                Readable { event, item, scan, asked: None }
             }),
         };
         let read = read.map_err(|unreadable| Refused {
@@ -183,7 +211,7 @@ impl Step {
         self.timers(staged, record.partition, now, out);
         match &scanned.read {
             Err(refused) => outputs.refused(staged, refused, out),
-            Ok(Readable { event, item, scan }) => {
+            Ok(Readable { event, item, scan, .. }) => {
                 let incoming =
                     Incoming { event, at, item: *item, partitions: self.partitions, scan };
                 let decision = decide(&self.setup, orders, staged, &incoming);
@@ -283,6 +311,20 @@ impl Step {
         }
         if known || is_home {
             outputs::order(self, staged, partition, order, out);
+        }
+    }
+
+    /// Tells the SOC of a score that came after its event had gone on.
+    pub fn second_look(
+        &self,
+        staged: &mut Staged<'_>,
+        partition: i32,
+        second: &Second,
+        out: &mut Vec<OutRecord>,
+    ) {
+        let Second { offset, event, confidence } = second;
+        for told in second_look(&self.setup, staged, event, *offset, *confidence) {
+            out.push(outputs::alert(self, partition, &told, Vec::new()));
         }
     }
 

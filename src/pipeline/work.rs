@@ -46,6 +46,13 @@ pub trait Scanner: Send {
 
     /// Throws working memory away that a panic may have left half written.
     fn reset(&mut self);
+
+    /// Ends the scan of a batch: waits for whatever some of it still lacks.
+    fn finish<'s>(&mut self, _scanned: impl Iterator<Item = (&'s InRecord, &'s mut Self::Scanned)>)
+    where
+        Self::Scanned: 's,
+    {
+    }
 }
 
 /// The stateful half: one pack and one policy at work, in offset order.
@@ -83,6 +90,11 @@ pub trait Work {
         now: Millis,
         out: &mut Vec<OutRecord>,
     );
+
+    /// Partitions that have something to tell although no record came: [`Work::control`] tells it.
+    fn waiting(&self) -> Vec<i32> {
+        Vec::new()
+    }
 
     /// Compares restored state with the partition's last committed audit record.
     ///

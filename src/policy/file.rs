@@ -69,6 +69,7 @@ struct Defaults {
 struct FailuresFile {
     unreadable: Option<ByName<OnFailure>>,
     limits: Option<ByName<OnFailure>>,
+    classifier: Option<ByName<OnFailure>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -184,6 +185,7 @@ fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
         failures: Failures {
             unreadable: value(file.failures.unreadable).unwrap_or_default(),
             limits: value(file.failures.limits).unwrap_or_default(),
+            classifier: value(file.failures.classifier).unwrap_or(OnFailure::Open),
         },
         governance,
         index: Index::new(lines.iter().map(|line| &line.who)),

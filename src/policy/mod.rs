@@ -106,6 +106,20 @@ pub struct Failures {
     pub unreadable: OnFailure,
     /// A limit was reached before everything had been looked at.
     pub limits: OnFailure,
+    /// The classifier gave no score, or not for everything. It only adds to what rules find,
+    /// and is slow enough to be shed under load: so this one is open unless the file says otherwise.
+    pub classifier: OnFailure,
+}
+
+impl Failures {
+    /// What stands for a rule of whichever nobody can say how grave it is: something was not looked at.
+    fn of(self, rule: &str) -> Option<OnFailure> {
+        match rule {
+            "classifier.failed" | "classifier.late" => Some(self.classifier),
+            rule if rule.starts_with("limit.") => Some(self.limits),
+            _ => None,
+        }
+    }
 }
 
 /// One line: what it applies to, and what it says.
@@ -184,7 +198,7 @@ pub enum Because {
     Defaults,
     /// Findings of low confidence are reported and left alone.
     LowConfidence,
-    /// It is a limit, and `failures.limits` says what that means.
+    /// Something was not looked at, and `failures` says what that means.
     Failures,
 }
 
@@ -256,12 +270,12 @@ impl Policy {
     pub fn ruling(&self, event: &Event<'_>, finding: &Finding) -> Ruling {
         let mut matching = self.matching(event, finding);
         let mode = matching.clone().find_map(|line| line.mode).unwrap_or(self.default_mode());
-        let action = if finding.source.rule.starts_with("limit.") {
+        let action = if let Some(failure) = self.failures.of(&finding.source.rule) {
             // Only a line that names the limit itself may change what "could not scan" means.
             matching
                 .filter(|line| line.rule.is_some())
                 .find_map(|line| line.action)
-                .unwrap_or(self.failures.limits.action())
+                .unwrap_or(failure.action())
         } else if finding.confidence == Confidence::Low {
             // Reported and left alone, unless a line asks for as little as that.
             matching
@@ -279,7 +293,7 @@ impl Policy {
     pub fn explain(&self, event: &Event<'_>, finding: &Finding) -> Explained {
         let ruling = self.ruling(event, finding);
         let lines: Vec<&Line> = self.matching(event, finding).collect();
-        let limit = finding.source.rule.starts_with("limit.");
+        let limit = self.failures.of(&finding.source.rule).is_some();
         let low = !limit && finding.confidence == Confidence::Low;
         let mut acting = lines.iter().filter(|line| {
             (!limit || line.rule.is_some()) && (!low || line.confidence == Some(Confidence::Low))

@@ -21,7 +21,7 @@ use crate::event::Millis;
 
 pub use changelog::{BadStateRecord, Changes};
 pub use recent::{Item, RECENT_EVENTS, Seen};
-pub use staged::Staged;
+pub use staged::{Object, Staged};
 
 /// Names one entry of a partition's state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

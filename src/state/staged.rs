@@ -1,11 +1,32 @@
 //! A batch's view of a partition: committed state with the batch's own changes on top.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use crate::event::Millis;
 use crate::state::changelog::Changes;
 use crate::state::recent::{Added, Item, Seen};
 use crate::state::{Entry, Header, Key, Partition};
+
+/// A value that its owner works on as more than bytes. It is written when the batch ends, so
+/// that what many events of a batch change is read once and written once.
+pub trait Object: Any + Send {
+    /// The bytes of its entry.
+    fn encode(&self) -> Vec<u8>;
+}
+
+/// An object between two events.
+struct Held {
+    object: Box<dyn Object>,
+    deadline: Option<Millis>,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
 
 /// A batch's view of a partition. Dropping it undoes everything.
 #[derive(Debug)]
@@ -14,6 +35,7 @@ pub struct Staged<'p> {
     pub(super) header: Header,
     pub(super) recent: Added,
     pub(super) changes: HashMap<Key, Option<Entry>>,
+    objects: BTreeMap<Key, Held>,
     counts: BTreeMap<u8, isize>,
     timers: BTreeSet<(u8, Millis, Vec<u8>)>,
     /// By owner, the first committed timer that this batch has not touched. It only moves
@@ -32,6 +54,7 @@ impl<'p> Staged<'p> {
             header: base.header,
             recent: Added::default(),
             changes: HashMap::new(),
+            objects: BTreeMap::new(),
             counts: BTreeMap::new(),
             timers: BTreeSet::new(),
             cursors: BTreeMap::new(),
@@ -72,9 +95,10 @@ impl<'p> Staged<'p> {
         self.recent.see(&self.base.recent, item)
     }
 
-    /// The entry's bytes, as last written.
+    /// The entry's bytes, as last written. Entries that are kept as objects are not read by bytes.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&[u8]> {
+        debug_assert!(!self.objects.contains_key(key), "this entry is an object");
         self.entry(key).map(|entry| &*entry.value)
     }
 
@@ -92,12 +116,42 @@ impl<'p> Staged<'p> {
         if let Some(deadline) = deadline {
             self.quiet_until = self.quiet_until.min(deadline);
         }
+        self.objects.remove(&key);
         self.change(key, Some(Entry { value: value.into(), deadline }));
     }
 
     /// Forgets an entry.
     pub fn remove(&mut self, key: Key) {
+        self.objects.remove(&key);
         self.change(key, None);
+    }
+
+    /// Whether there is such an entry.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// Takes an object out, to be changed and kept again: as the batch left it, or else read
+    /// from the entry's bytes. Nothing where there is no entry, or none that can be read.
+    pub fn take<T: Object>(
+        &mut self,
+        key: &Key,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<Box<T>> {
+        match self.objects.remove(key) {
+            Some(held) => (held.object as Box<dyn Any>).downcast().ok(),
+            None => self.get(key).and_then(read).map(Box::new),
+        }
+    }
+
+    /// Keeps an object as an entry; `deadline` replaces the entry's former one.
+    pub fn keep<T: Object>(&mut self, key: Key, object: Box<T>, deadline: Option<Millis>) {
+        if self.entry(&key).is_none_or(|entry| entry.deadline != deadline) {
+            // For those who count entries and look for timers; the bytes come at the end.
+            self.put(key.clone(), [], deadline);
+        }
+        self.objects.insert(key, Held { object, deadline });
     }
 
     /// How many entries an owner has.
@@ -147,7 +201,10 @@ impl<'p> Staged<'p> {
 
     /// Ends the batch: what the changelog is to hold, and what [`Partition::apply`] takes after the commit.
     #[must_use]
-    pub fn into_changes(self) -> Changes {
+    pub fn into_changes(mut self) -> Changes {
+        for (key, Held { object, deadline }) in std::mem::take(&mut self.objects) {
+            self.put(key, object.encode(), deadline);
+        }
         Changes::of(self)
     }
 

@@ -63,6 +63,14 @@ declare! {
     AHEAD Counter "weir_ahead_total" [] "Events whose `ts` lies further ahead of the log than clocks differ";
     REUSED_IDS Counter "weir_reused_ids_total" [] "Events whose id came lately with other content";
     KILLED Counter "weir_killed_total" [] "Events blocked by an order";
+    CLASSIFIER Gauge "weir_classifier" ["state"] "1 for what the classifier is: off, on, or suspended after failures in a row";
+    CLASSIFIED Counter "weir_classifier_events_total" ["state"] "Events by what the classifier saw of them, as in their coverage";
+    CLASSIFIER_WINDOWS Counter "weir_classifier_windows_total" [] "Windows of text that the model scored";
+    CLASSIFIER_CACHED Counter "weir_classifier_cached_total" [] "Texts of which the score was known";
+    CLASSIFIER_FAILED Counter "weir_classifier_failed_runs_total" [] "Runs of the model that failed or gave scores that are no numbers";
+    CLASSIFIER_HUNG Counter "weir_classifier_hung_runs_total" [] "Runs of the model that took too long and were ended";
+    CLASSIFIER_QUEUE Gauge "weir_classifier_queue_bytes" [] "Texts that wait for the model";
+    SECOND_LOOKS Counter "weir_classifier_second_looks_total" ["outcome"] "Late scores: raised as an alert, quiet, or given up because nobody could tell them any more";
     RELOADS Counter "weir_reloads_total" [] "Changed rules or policies that were put in force while running";
     RELOAD_FAILURES Counter "weir_reload_failures_total" [] "Changed rules or policies that could not be put in force; what was in force stays";
     OUTPUTS Counter "weir_output_records_total" [] "Records written and committed, state included";

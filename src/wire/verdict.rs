@@ -10,7 +10,9 @@ use super::ids::{self, OutputKind};
 use super::json::Writer;
 use super::time::rfc3339;
 use crate::event::{Event, Place, RawSpan};
-use crate::finding::{Confidence, Coverage, Family, Finding, Mention, Severity, Source, ViewName};
+use crate::finding::{
+    Classified, Confidence, Coverage, Family, Finding, Mention, Severity, Source, ViewName,
+};
 use crate::inspect::{At, Decision, Reason};
 
 /// What stands on a verdict beside the decision.
@@ -102,7 +104,15 @@ fn write_reason(out: &mut Writer, reason: &Reason, event: Option<&Event<'_>>) {
 pub fn write_coverage(out: &mut Writer, coverage: &Coverage) {
     out.key("bytes").uint(coverage.bytes).key("scanned").uint(coverage.scanned);
     out.texts("views", coverage.views.iter().map(|view| view.0.as_ref()));
-    out.text("classifier", "off");
+    // The score itself stays in audit: whoever reads verdicts could try words out against it.
+    let Classified { state, windows, tokens, .. } = coverage.classifier;
+    out.text("classifier", state.name());
+    for (name, done) in [("windows", windows), ("tokens", tokens)] {
+        if done.total > 0 {
+            out.key(name).open().key("scored").uint(done.scored);
+            out.key("total").uint(done.total).close();
+        }
+    }
     out.key("truncated").bool(coverage.truncated);
 }
 

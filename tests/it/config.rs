@@ -34,7 +34,8 @@ fn without_anything_the_shipped_defaults_are_in_force() {
         ("patterns", "[]"),
         ("policy", "null"),
         ("classifier.enabled", "auto"),
-        ("classifier.model", "\"models/default\""),
+        ("classifier.model", "\"models/injection\""),
+        ("classifier.when", "untrusted"),
         ("alerts.format", "ocsf"),
         ("keys.audit", "null"),
         ("admin.listen", "\"127.0.0.1:9465\""),
@@ -202,10 +203,10 @@ fn every_mistake_names_place_key_and_what_would_be_right() {
         ("admin: { listen: nowhere }\n", &[], &[], &["`admin.listen`", "host:port"]),
         ("log: { filter: 'weir=louder' }\n", &[], &[], &["`log.filter`"]),
         (
-            "classifier: { enabled: on }\n",
+            "classifier: { sha256: abc }\n",
             &[],
             &[],
-            &["`classifier.enabled`: this build has no classifier", "auto, off"],
+            &["weir.yml:1: `classifier.sha256`: is no SHA-256", "64 hexadecimal digits"],
         ),
         (
             &literal,

@@ -3,6 +3,7 @@
 
 mod audit;
 mod behavior;
+mod classifier;
 mod decide;
 mod engine;
 mod fuzzed;

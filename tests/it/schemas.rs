@@ -9,7 +9,10 @@ use weir::alert::{Alert, Cause, Origin, State};
 use weir::audit::record::{Frame, Result as Outcome, Why};
 use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
-use weir::finding::{Action, Confidence, Coverage, Family, Finding, Severity, Source, ViewName};
+use weir::finding::{
+    Action, Classified, Confidence, Coverage, Done, Family, Finding, Score, Scoring, Severity,
+    Source, ViewName,
+};
 use weir::inspect::{At, Decision, Hold, Notes, Reason};
 use weir::policy::{Command, Grant, Mode, Order, Policy, Scope, Silence};
 use weir::redact::{Edit, Key32};
@@ -325,6 +328,16 @@ fn decision(coverage: &Coverage, findings: Vec<Finding>, action: Action) -> Deci
     }
 }
 
+fn classified() -> Classified {
+    Classified {
+        state: Scoring::Partial,
+        score: Score::new(0.5),
+        windows: Done { scored: 1, total: 3 },
+        tokens: Done { scored: 126, total: 300 },
+        model: 7,
+    }
+}
+
 #[test]
 fn every_verdict_validates_and_no_field_is_on_one_side_only() {
     let event = read(FULL.as_bytes(), &FieldMap::default(), &ReadLimits::default()).unwrap();
@@ -334,6 +347,7 @@ fn every_verdict_validates_and_no_field_is_on_one_side_only() {
         scanned: 9,
         views: vec![ViewName::RAW, ViewName::FOLDED],
         truncated: true,
+        classifier: classified(),
     };
     let at = At { topic: "weir.events", partition: 0, offset: 12, now: Millis(0) };
     let stamp = Stamp { pack: "p", policy: "q", took_us: u64::MAX };
@@ -662,6 +676,7 @@ fn every_audit_record_validates_and_no_field_is_on_one_side_only() {
                     enforced: count == 2,
                     mode: Mode::Enforce,
                     repeat: count == 0,
+                    classifier: if count == 2 { Classified::default() } else { classified() },
                 };
                 records.push(parsed(&record::decision(&frame(head), &event, result, why(), &[])));
                 for who in [[None; 3], [Some("e"), Some("t"), Some("a")]] {

@@ -21,6 +21,7 @@ const LAYERS: &[&str] = &[
     "wire",
     "clock",
     "telemetry",
+    "classify",
     "config",
     "pipeline",
     "cli",

@@ -5,6 +5,7 @@
 //! a positive without positions is found when anything of its task is found, one with
 //! positions when a finding covers the whole span.
 
+mod compare;
 mod render;
 mod rows;
 mod score;
@@ -16,16 +17,20 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 
+use crate::classify::When;
 use crate::event::{Carrier, Kind};
-use crate::finding::{Action, Confidence, Finding};
-use crate::inspect::Decision;
+use crate::finding::{Action, Confidence, Finding, Score};
+use crate::inspect::{Decision, INJECTION};
 
 use super::Done;
+use super::classifier::ClassifierArgs;
 use super::failure::Failure;
 use super::out::{Out, note};
 use super::pack::{self, RuleArgs};
 use super::scan::Judge;
 
+use super::classifier::Scorer;
+use compare::Seen;
 use rows::{Row, SetAside, Task, Truth};
 use score::{Outcome, Scores};
 use transform::Transform;
@@ -68,6 +73,9 @@ pub(super) struct EvalArgs {
     /// How many missed and falsely alarmed rows to name in each task
     #[arg(long, value_name = "N", default_value_t = 10)]
     worst: usize,
+
+    #[command(flatten)]
+    classifier: ClassifierArgs,
 
     #[command(flatten)]
     rules: RuleArgs,
@@ -114,7 +122,9 @@ pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
     let set_aside =
         args.set_aside.as_deref().map_or_else(|| Ok(SetAside::new()), rows::set_aside)?;
     let pack = pack::build(&config, config.engine, 0)?;
-    let mut judge = Judge::new(&pack);
+    // Every row is scored, also where rules are enough: the two are compared.
+    let asked = args.classifier.open(&config)?.map(|asked| Scorer { when: When::All, ..asked });
+    let mut judge = Judge::new(&pack, asked.as_ref());
     let mut scores = Scores::new(args.worst, pack.rules.engine_name(), &pack.step.pack);
     scores.passed_over = read.passed_over;
     let is_of = |source: &str, prefixes: &[String]| {
@@ -142,7 +152,10 @@ pub(super) fn run(args: &EvalArgs, out: &mut Out) -> Result<Done, Failure> {
         if at % 2000 == 1999 {
             progress(at, cases.len());
         }
-        let outcome = judge_case(&mut judge, case, &case.row.text, &mut scores.latency);
+        let (outcome, seen) = judge_case(&mut judge, case, &case.row.text, &mut scores.latency);
+        if asked.is_some() && !case.open_book && case.row.task == Task::Injection {
+            scores.compared.add(seen);
+        }
         if outcome.any && matches!(case.row.truth, Truth::Positive(_)) {
             found.push(at);
         }
@@ -176,7 +189,7 @@ fn again<'c>(
             continue;
         }
         let text = (transform.apply)(&case.row.text);
-        let outcome = judge_case(judge, case, &text, &mut unused);
+        let (outcome, _) = judge_case(judge, case, &text, &mut unused);
         scores.transformed(transform.name, case.row.task, &case.row.id, outcome.any);
     }
 }
@@ -186,12 +199,32 @@ fn judge_case(
     case: &Case<'_>,
     text: &str,
     latency: &mut Histogram<u64>,
-) -> Outcome {
+) -> (Outcome, Seen) {
     let began = Instant::now();
     judge.text(text, kind_of(case.carrier), case.carrier, |decision| {
         latency.record(began.elapsed().as_nanos() as u64).expect("a histogram that grows");
-        outcome(case.row, decision)
+        (outcome(case.row, decision), seen(case.row, decision))
     })
+}
+
+/// What rules and the classifier each made of a row.
+fn seen(row: &Row, decision: &Decision<'_>) -> Seen {
+    let found = |by_model: bool| {
+        decision.reasons.iter().map(|reason| &reason.finding).any(|finding| {
+            finding.confidence > Confidence::Low
+                && row.task.has(finding.source.family)
+                && (finding.source.rule == INJECTION.rule) == by_model
+        })
+    };
+    Seen {
+        source: row.source.clone(),
+        kind: row.kind.clone(),
+        positive: matches!(row.truth, Truth::Positive(_)),
+        rules: found(false),
+        model: found(true),
+        blocked: decision.action == Action::Block,
+        score: decision.coverage.classifier.score.map(Score::probability),
+    }
 }
 
 /// The kind of event in which such a carrier stands.

@@ -1,10 +1,11 @@
 //! The result as tables or as one JSON object.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::failure::Failure;
 use super::super::out::Out;
 use super::OutputKind;
+use super::compare::{Compared, Figures};
 use super::rows::Task;
 use super::score::{Counts, Scores, Share, Worst};
 
@@ -152,6 +153,7 @@ fn tables(scores: &Scores) -> Vec<Table> {
         rows: scores.total.iter().map(|(task, of)| row(task.name().to_owned(), of)).collect(),
     }];
     tables.push(found_table(scores));
+    tables.extend(compared_tables(&scores.compared));
     for task in [Task::Injection, Task::Secrets, Task::Pii] {
         tables.push(Table {
             title: format!("{}, by source", task.name()),
@@ -218,6 +220,60 @@ fn tables(scores: &Scores) -> Vec<Table> {
             .collect(),
     });
     tables
+}
+
+/// Rules alone, the classifier alone, and both.
+fn compared_tables(compared: &Compared) -> Vec<Table> {
+    if compared.is_empty() {
+        return Vec::new();
+    }
+    let cells = |name: String, of: &Figures| {
+        let mut row = vec![name, number(of.rules[0].of)];
+        row.extend([of.rules[0], of.model[0], of.both[0], of.model_at, of.both_at].map(plain));
+        row.push(number(of.rules[1].of));
+        row.extend([of.rules[1], of.model[1], of.both[1], of.blocked, of.both_at_false].map(plain));
+        row.push(of.auc.map_or_else(String::new, |auc| format!("{auc:.3}")));
+        row
+    };
+    let head = |first: &'static str| {
+        vec![
+            first,
+            "positives",
+            "rules",
+            "classifier",
+            "both",
+            "classifier at 1%",
+            "both at 1%",
+            "negatives",
+            "rules alarm",
+            "classifier alarms",
+            "both alarm",
+            "blocked",
+            "both alarm at 1%",
+            "AUC",
+        ]
+    };
+    let rows = |groups: std::collections::BTreeMap<String, Figures>| {
+        groups.into_iter().map(|(name, of)| cells(name, &of)).collect::<Vec<_>>()
+    };
+    let mut by_source = rows(compared.by(|row| Some(row.source.clone())));
+    by_source.push(cells("all".to_owned(), &compared.total()));
+    vec![
+        Table {
+            title: format!(
+                "Rules, classifier and both, by source; calibration error {:.3}, {} rows without a score",
+                compared.calibration_error(),
+                compared.unscored()
+            ),
+            head: head("source"),
+            rows: by_source,
+        },
+        Table {
+            title: "Negatives that rules, classifier and both alarm on, by kind".to_owned(),
+            head: head("kind"),
+            rows: rows(compared.by(|row| (!row.positive).then(|| row.kind.clone()))),
+        },
+    ]
 }
 
 /// Rows rather than marked parts, with and without what was set aside.
@@ -301,6 +357,7 @@ fn as_json(scores: &Scores) -> serde_json::Value {
         "transformed": scores.transformed.iter().map(|(name, task, of, lost)| {
             json!({"change": name, "task": task.name(), "found": share(*of), "lost": lost})
         }).collect::<Vec<_>>(),
+        "classifier": if scores.compared.is_empty() { Value::Null } else { scores.compared.as_json() },
         "latency_us": {"p50": micros(0.5), "p90": micros(0.9), "p99": micros(0.99), "max": micros(1.0)},
     })
 }

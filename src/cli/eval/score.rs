@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::Case;
+use super::compare::Compared;
 use super::rows::{Task, Truth};
 
 /// What became of one row.
@@ -28,7 +29,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    fn add(&mut self, hit: bool) {
+    pub(super) fn add(&mut self, hit: bool) {
         self.of += 1;
         self.hits += u64::from(hit);
     }
@@ -110,6 +111,8 @@ pub(super) struct Scores {
     pub(super) alarmed: BTreeMap<Task, Vec<Worst>>,
     /// What was found in plain and then changed, by transformation and task.
     pub(super) transformed: Vec<(&'static str, Task, Share, Vec<String>)>,
+    /// Rules, classifier and both, where there is a classifier.
+    pub(super) compared: Compared,
     /// Nanoseconds for one row, scan and decision.
     pub(super) latency: Histogram<u64>,
     worst: usize,
@@ -131,6 +134,7 @@ impl Scores {
             missed: BTreeMap::new(),
             alarmed: BTreeMap::new(),
             transformed: Vec::new(),
+            compared: Compared::default(),
             latency: Histogram::new(3).expect("three digits are allowed"),
             worst,
         }

@@ -162,7 +162,7 @@ fn finding(
             format!("no line is about it: `defaults` of {file}, or the built-in one")
         }
         Because::LowConfidence => "findings of low confidence are left alone".to_owned(),
-        Because::Failures => format!("`failures.limits` of {file}"),
+        Because::Failures => format!("`failures` of {file}"),
     };
     out.line(format_args!("action: {}  # {}", explained.ruling.action, because(explained.action)))?;
     out.line(format_args!(

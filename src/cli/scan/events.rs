@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::event::Millis;
+use crate::detect::Scan;
+use crate::event::{Event, Millis};
 use crate::finding::{Action, Confidence, Severity};
 use crate::inspect::partition_of;
 use crate::pipeline::log::{InRecord, OutRecord, Topic};
@@ -15,6 +16,7 @@ use crate::pipeline::run::Pack;
 use crate::pipeline::step::Sequential;
 use crate::wire::event::read;
 
+use super::super::classifier::Scorer;
 use super::super::failure::Failure;
 use super::super::out::{Out, note};
 use super::super::statefile;
@@ -40,6 +42,7 @@ struct Reason {
 pub(super) fn scan(
     args: &ScanArgs,
     pack: &Pack,
+    scorer: Option<&Scorer>,
     inputs: Vec<Input>,
     out: &mut Out,
     tally: &mut Tally,
@@ -81,7 +84,12 @@ pub(super) fn scan(
                 headers: Vec::new(),
             };
             *next += 1;
-            run.record(&record, &mut written);
+            let score = |event: &Event<'_>, scan: &mut Scan| {
+                if let Some(scorer) = scorer {
+                    scorer.join(event, scan, &pack.step.setup.policy);
+                }
+            };
+            run.record_with(&record, score, &mut written);
             line = record.value.unwrap_or_default();
             take(
                 args,

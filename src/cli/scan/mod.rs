@@ -18,6 +18,7 @@ use crate::detect::EngineKind;
 use crate::finding::{Confidence, Severity};
 
 use super::Done;
+use super::classifier::ClassifierArgs;
 use super::failure::Failure;
 use super::out::Out;
 use super::pack::{self, RuleArgs};
@@ -64,6 +65,9 @@ pub(super) struct ScanArgs {
     /// With `--input events`: writes what is remembered at the end, for `weir agent show --state`
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+
+    #[command(flatten)]
+    classifier: ClassifierArgs,
 
     #[command(flatten)]
     rules: RuleArgs,
@@ -143,10 +147,14 @@ pub(super) fn run(args: &ScanArgs, out: &mut Out) -> Result<Done, Failure> {
     // Offline, agents are spread as the option says, and no producer can be at fault.
     let partitions = if args.input == InputKind::Events { args.partitions } else { 0 };
     let pack = pack::build(&config, engine, partitions)?;
+    let scorer = args.classifier.open(&config)?;
+    let scorer = scorer.as_ref();
     let mut tally = Tally::default();
     match args.input {
-        InputKind::Text | InputKind::Jsonl => texts::scan(args, &pack, inputs, out, &mut tally)?,
-        InputKind::Events => events::scan(args, &pack, inputs, out, &mut tally)?,
+        InputKind::Text | InputKind::Jsonl => {
+            texts::scan(args, Judge::new(&pack, scorer), inputs, out, &mut tally)?;
+        }
+        InputKind::Events => events::scan(args, &pack, scorer, inputs, out, &mut tally)?,
     }
     out.finish()?;
     if std::io::stderr().is_terminal() {

@@ -11,6 +11,7 @@ use crate::pipeline::run::Pack;
 use crate::policy::Orders;
 use crate::state::{Partition, Staged};
 
+use super::super::classifier::Scorer;
 use super::super::failure::Failure;
 use super::super::out::{Out, note};
 use super::input::Input;
@@ -40,12 +41,11 @@ enum Id<'l> {
 
 pub(super) fn scan(
     args: &ScanArgs,
-    pack: &Pack,
+    mut judge: Judge<'_>,
     inputs: Vec<Input>,
     out: &mut Out,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
-    let mut judge = Judge::new(pack);
     let mut report = Report::new(args.output, args.redact, args.input == InputKind::Text);
     report.begin(out)?;
     for mut input in inputs {
@@ -120,11 +120,12 @@ fn read(line: &[u8]) -> Result<Read<'_>, String> {
 pub(in crate::cli) struct Judge<'p> {
     pack: &'p Pack,
     scratch: Scratch<'p>,
+    scorer: Option<&'p Scorer>,
 }
 
 impl<'p> Judge<'p> {
-    pub(in crate::cli) fn new(pack: &'p Pack) -> Self {
-        Self { pack, scratch: pack.rules.scratch() }
+    pub(in crate::cli) fn new(pack: &'p Pack, scorer: Option<&'p Scorer>) -> Self {
+        Self { pack, scratch: pack.rules.scratch(), scorer }
     }
 
     fn one(
@@ -163,7 +164,11 @@ impl<'p> Judge<'p> {
         then: impl FnOnce(&Decision<'_>) -> R,
     ) -> R {
         event.push_text("text".into(), text.into(), carrier);
-        let scan = self.scratch.scan(&event);
+        let mut scan = self.scratch.scan(&event);
+        let setup = &self.pack.step.setup;
+        if let Some(scorer) = self.scorer {
+            scorer.join(&event, &mut scan, &setup.policy);
+        }
         let state = Partition::default();
         let mut staged = Staged::new(&state);
         let at = At { topic: "scan", partition: 0, offset: 0, now: Millis(0) };
@@ -174,7 +179,7 @@ impl<'p> Judge<'p> {
             partitions: 0,
             scan: &scan,
         };
-        let decision = decide(&self.pack.step.setup, &Orders::default(), &mut staged, &incoming);
+        let decision = decide(setup, &Orders::default(), &mut staged, &incoming);
         then(&decision)
     }
 }

@@ -25,20 +25,19 @@ pub(super) struct Item<S> {
 impl<S> Item<S> {
     fn scan<C: Scanner<Scanned = S>>(scanner: &mut C, record: InRecord, metrics: &Metrics) -> Self {
         let started = Instant::now();
-        let (scanned, turned_away) = match guarded(|| scanner.scan(&record)) {
-            Some(scanned) => (scanned, None),
-            None => {
-                scanner.reset();
-                metrics.panics.add(1);
-                tracing::error!(
-                    partition = record.partition,
-                    offset = record.offset,
-                    "panic while scanning: the record is turned away"
-                );
-                (scanner.poisoned(&record, Poison::Panicked), Some(Poison::Panicked))
-            }
+        let (found, turned_away) = if let Some(found) = guarded(|| scanner.scan(&record)) {
+            (found, None)
+        } else {
+            scanner.reset();
+            metrics.panics.add(1);
+            tracing::error!(
+                partition = record.partition,
+                offset = record.offset,
+                "panic while scanning: the record is turned away"
+            );
+            (scanner.poisoned(&record, Poison::Panicked), Some(Poison::Panicked))
         };
-        Self { record, scanned, took: started.elapsed(), turned_away }
+        Self { record, scanned: found, took: started.elapsed(), turned_away }
     }
 
     fn turn_away<C: Scanner<Scanned = S>>(&mut self, scanner: &mut C, why: Poison) {
@@ -90,15 +89,27 @@ impl Gathered {
     pub(super) fn scan<C: Scanner>(self, scanner: &mut C, metrics: &Metrics) -> Batch<C::Scanned> {
         let Self { parts, opened, full, attempts } = self;
         let mut scan = |record| Item::scan(scanner, record, metrics);
-        let parts = parts
+        let parts: BTreeMap<i32, Vec<Item<C::Scanned>>> = parts
             .into_iter()
             .map(|(partition, records)| (partition, records.into_iter().map(&mut scan).collect()))
             .collect();
-        Batch { parts, opened, full, attempts }
+        let mut batch = Batch { parts, opened, full, attempts };
+        batch.finish(scanner, metrics);
+        batch
     }
 }
 
 impl<S> Batch<S> {
+    /// Waits for what scans still lack. A panic leaves them as they are, which says so.
+    fn finish<C: Scanner<Scanned = S>>(&mut self, scanner: &mut C, metrics: &Metrics) {
+        let items = self.parts.values_mut().flatten();
+        let found = items.map(|item| (&item.record, &mut item.scanned));
+        if guarded(|| scanner.finish(found)).is_none() {
+            metrics.panics.add(1);
+            tracing::error!("panic while waiting for scores: the batch goes on without them");
+        }
+    }
+
     /// One batch for each record, in order.
     pub(super) fn split(self) -> Vec<Self> {
         let opened = self.opened;
@@ -151,6 +162,7 @@ impl<S> Batch<S> {
                 items.push(item);
             }
         }
+        self.finish(scanner, metrics);
         (self, turned)
     }
 

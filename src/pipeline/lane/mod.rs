@@ -116,6 +116,15 @@ enum Phase {
     Live,
 }
 
+/// How far a lane gathers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// No further than the batch at hand.
+    Batch,
+    /// To the next batch, before the one at hand is committed.
+    Ahead,
+}
+
 /// What lately was paid, in seconds.
 #[derive(Clone, Copy)]
 struct Paid {
@@ -149,8 +158,7 @@ pub struct Lane<L: Log, S> {
     pending: VecDeque<Batch<S>>,
     /// Gathered and scanned while the last transaction went on.
     ahead: Option<Batch<S>>,
-    /// Whether a batch may be gathered before the last one is committed.
-    looks_ahead: bool,
+    reach: Reach,
     rebuild: bool,
     held: bool,
     joined: bool,
@@ -175,7 +183,7 @@ impl<L: Log, S: Send> Lane<L, S> {
             partitions: BTreeMap::new(),
             pending: VecDeque::new(),
             ahead: None,
-            looks_ahead: true,
+            reach: Reach::Ahead,
             rebuild: false,
             held: false,
             joined: false,
@@ -197,7 +205,7 @@ impl<L: Log, S: Send> Lane<L, S> {
     /// Whether the next batch may be scanned while one is committed. Told not to, a lane
     /// comes to a boundary however many records stand ready.
     pub fn look_ahead(&mut self, may: bool) {
-        self.looks_ahead = may;
+        self.reach = if may { Reach::Ahead } else { Reach::Batch };
     }
 
     /// The connection, for those who made it.
@@ -283,7 +291,7 @@ impl<L: Log, S: Send> Lane<L, S> {
             self.warm(partition, work)?;
             return Ok(Tick::Moved);
         }
-        let jobs = self.due(now, &standing.orders)?;
+        let jobs = self.due(now, &standing.orders, &work.waiting())?;
         if !jobs.is_empty() && self.run_due(work, &standing, &jobs)? == Tick::Committed {
             return Ok(Tick::Committed);
         }
@@ -295,18 +303,17 @@ impl<L: Log, S: Send> Lane<L, S> {
                 None => return Ok(Tick::Idle),
             },
         };
-        let more = batch.is_full() && self.looks_ahead;
+        let more = batch.is_full() && self.reach == Reach::Ahead;
         self.pending.push_back(batch);
         // A log that fails here says the same to the next poll.
         let next = if more { self.gather(Duration::ZERO).ok().flatten() } else { None };
         // Orders of this instant: later than every record that they are put to, so that what
         // is appended after an order has been read is never decided without it.
-        match board.pin((self.now)()) {
-            Some(standing) => self.attempt(scanner, work, &standing, next),
-            None => {
-                self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
-                Ok(Tick::Waited)
-            }
+        if let Some(standing) = board.pin((self.now)()) {
+            self.attempt(scanner, work, &standing, next)
+        } else {
+            self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
+            Ok(Tick::Waited)
         }
     }
 
@@ -668,13 +675,16 @@ impl<L: Log, S: Send> Lane<L, S> {
     // --- timers, orders and lag of partitions without records ---
 
     /// Partitions that have something to do although no record came: orders not applied yet,
-    /// and timers due where the partition stands at its end.
+    /// something to tell, and timers due where the partition stands at its end.
     fn due(
         &mut self,
         now: Millis,
         orders: &Orders,
+        telling: &[i32],
     ) -> Result<BTreeMap<i32, Option<Millis>>, LogError> {
-        let mut jobs = BTreeMap::new();
+        let tell = |(partition, ..): &(i32, i64, &Partition)| telling.contains(partition);
+        let mut jobs: BTreeMap<i32, Option<Millis>> =
+            self.live().filter(tell).map(|(partition, ..)| (partition, None)).collect();
         if self.orders_seen != Some(orders.offset) {
             jobs.extend(self.live().map(|(partition, ..)| (partition, None)));
             self.orders_seen = Some(orders.offset);

@@ -7,7 +7,8 @@ use crate::audit::record::{Frame, Result as Audited, Why, decision as audit_deci
 use crate::audit::{self, Anchor, Head, InForce};
 use crate::event::{Event, Kind, RawSpan};
 use crate::finding::{
-    Action, Confidence, Coverage, Family, Finding, Severity, Source, ViewName, standard_tags,
+    Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, ViewName,
+    standard_tags,
 };
 use crate::inspect::{At, Decision, Notes, Reason};
 use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
@@ -30,8 +31,8 @@ const KEY_BYTES_MAX: usize = 4096;
 const RELOAD_FAILED: &str = "system.reload_failed";
 
 /// An event of which nothing was looked at.
-static NOTHING_SCANNED: Coverage =
-    Coverage { bytes: 0, scanned: 0, views: Vec::new(), truncated: true };
+static NOTHING_SCANNED: LazyLock<Coverage> =
+    LazyLock::new(|| Coverage { truncated: true, ..Coverage::default() });
 
 static TOO_LARGE: LazyLock<Arc<Source>> = LazyLock::new(|| {
     Arc::new(Source {
@@ -135,6 +136,7 @@ impl Outputs<'_> {
             enforced: decision.enforced,
             mode: decision.mode,
             repeat: decision.repeat,
+            classifier: decision.coverage.classifier,
         };
         let trace = trace(&headers);
         let frame = self.frame(head, trace);
@@ -245,7 +247,13 @@ impl Outputs<'_> {
             action: reason.action,
             mode: reason.mode,
         });
-        let result = Audited { action, enforced: true, mode: Mode::Enforce, repeat: false };
+        let result = Audited {
+            action,
+            enforced: true,
+            mode: Mode::Enforce,
+            repeat: false,
+            classifier: Classified::default(),
+        };
         let who = [failed.id.as_deref(), failed.tenant.as_deref(), failed.agent.as_deref()];
         let audit = audit::record::unreadable(&self.frame(head, trace), who, result, why);
         chain(self.step, staged, head, self.at.partition, &audit, out);

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::{Rules, Scratch};
-use crate::event::Millis;
+use crate::detect::{Rules, Scan, Scratch};
+use crate::event::{Event, Millis};
 use crate::pipeline::log::{InRecord, OutRecord};
 use crate::pipeline::step::{Outcome, Step};
 use crate::policy::{Order, Orders};
@@ -30,7 +30,18 @@ impl<'a> Sequential<'a> {
 
     /// Takes the next record of its partition; appends what it causes.
     pub fn record(&mut self, record: &InRecord, out: &mut Vec<OutRecord>) -> Outcome {
-        let scanned = self.step.scan(&mut self.scratch, record);
+        self.record_with(record, |_, _| (), out)
+    }
+
+    /// The same with something added to what was found, before it is decided.
+    pub fn record_with(
+        &mut self,
+        record: &InRecord,
+        add: impl FnOnce(&Event<'_>, &mut Scan),
+        out: &mut Vec<OutRecord>,
+    ) -> Outcome {
+        let mut scanned = self.step.scan(&mut self.scratch, record);
+        scanned.with(add);
         let state = self.states.entry(record.partition).or_default();
         let mut staged = Staged::new(state);
         let outcome = self.step.record(&mut staged, &self.orders, record, &scanned, 0, out);

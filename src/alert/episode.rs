@@ -22,7 +22,15 @@ pub struct Folding {
     pub last_update_ms: i64,
     /// An episode closes when nothing has happened for so long.
     pub idle_ms: i64,
+    /// Episodes that one agent may open in an hour; what more there is folds into one
+    /// that counts it. Critical ones fold only beyond twice as many. 0 is no limit.
+    pub per_agent: u64,
 }
+
+/// The time over which the episodes of one agent are counted.
+const CEILING_MS: i64 = 3_600_000;
+/// The signal of the episode that stands for those beyond the ceiling.
+const CEILING: &str = "system.alert_ceiling";
 
 impl Default for Folding {
     fn default() -> Self {
@@ -31,6 +39,7 @@ impl Default for Folding {
             first_update_ms: 60_000,
             last_update_ms: 3_600_000,
             idle_ms: 900_000,
+            per_agent: 100,
         }
     }
 }
@@ -125,6 +134,23 @@ pub fn fold_figures(
     let key = key(sign);
     let deadline = Some(now.plus(folding.idle_ms));
     let Some(mut episode) = staged.get(&key).and_then(Episode::read) else {
+        if let Some(opened) = beyond_ceiling(staged, folding, sign) {
+            let summary = Sign {
+                session: None,
+                action: Action::Alert,
+                family: Family::System,
+                signal: CEILING,
+                rule: CEILING,
+                message: "more alerts than one agent may open in an hour; the others are counted here",
+                fingerprint: None,
+                tags: &[],
+                ..sign.clone()
+            };
+            let [typical, actual] = [folding.per_agent, opened].map(|n| Some(n as f64));
+            let figures = Figures { typical, actual, score: None };
+            fold_figures(staged, folding, &summary, figures, origin, out);
+            return;
+        }
         while staged.count(owner::EPISODE) >= folding.episodes.max(1) {
             let Some(closed) = close_oldest(staged) else { break };
             out.extend(closed);
@@ -174,6 +200,37 @@ pub fn fold_figures(
         out.push(update);
     }
     staged.put(key, episode.write(), deadline);
+}
+
+/// Counts an episode that an agent would open; gives how many it has opened or would have
+/// within the hour, where that is more than it may.
+fn beyond_ceiling(staged: &mut Staged<'_>, folding: &Folding, sign: &Sign<'_>) -> Option<u64> {
+    if folding.per_agent == 0 || sign.agent.is_empty() || sign.signal == CEILING {
+        return None;
+    }
+    let key = Key { owner: owner::ALERTED, ..key_with(sign.tenant, sign.agent, None, NOTHING, "") };
+    let read = |bytes: &[u8]| {
+        let mut from = Unpack::new(COUNT_VERSION, bytes)?;
+        Some((from.millis()?, from.number()?))
+    };
+    let now = staged.now();
+    let (since, before) = match staged.get(&key).and_then(read) {
+        Some((since, count)) if now < since.plus(CEILING_MS) => (since, count),
+        Some(_) => (now, 0),
+        None => {
+            while staged.count(owner::ALERTED) >= folding.episodes.max(1) {
+                let Some((_, oldest)) = staged.first(owner::ALERTED) else { break };
+                staged.remove(oldest);
+            }
+            (now, 0)
+        }
+    };
+    let count = before.saturating_add(1);
+    let value = Pack::new(COUNT_VERSION).millis(since).number(count).done();
+    staged.put(key, value, Some(since.plus(CEILING_MS)));
+    let critical = sign.severity == Severity::Critical;
+    let most = folding.per_agent.saturating_mul(if critical { 2 } else { 1 });
+    (count > most).then_some(count)
 }
 
 /// Ends an episode at its deadline. `None` where the entry is not there or not readable.
@@ -246,7 +303,8 @@ fn opened(sign: &Sign<'_>, origin: Origin, now: Millis) -> Alert {
 
 fn key(sign: &Sign<'_>) -> Key {
     // Trouble of Weir itself must not drown in what else goes on in its partition.
-    let own = sign.agent.is_empty() && sign.signal.starts_with("system.");
+    let own =
+        sign.signal == CEILING || (sign.agent.is_empty() && sign.signal.starts_with("system."));
     let signal = if own { sign.signal } else { "" };
     key_with(sign.tenant, sign.agent, sign.session, (sign.action, sign.family), signal)
 }
@@ -272,6 +330,9 @@ fn key_with(
 
 /// Version 1 had no tags.
 const VERSION: u8 = 2;
+const COUNT_VERSION: u8 = 1;
+/// For keys that are about an agent and nothing that was done or found.
+const NOTHING: (Action, Family) = (Action::Allow, Family::System);
 /// An alert carries no more tags.
 const TAGS_MAX: usize = 16;
 
@@ -451,6 +512,54 @@ mod tests {
         fold(&mut staged, &Folding::default(), &tagged, origin, &mut Vec::new());
         let read = staged.get(&key(&tagged)).and_then(Episode::read).unwrap();
         assert_eq!(read.alert.tags, tags);
+    }
+
+    #[test]
+    fn beyond_the_ceiling_of_an_agent_one_alert_counts_the_others() {
+        let partition = Partition::default();
+        let mut staged = Staged::new(&partition);
+        let folding = Folding { per_agent: 3, ..Folding::default() };
+        let mut told = Vec::new();
+        let mut show = |staged: &mut Staged<'_>, at: i64, sign: &Sign<'_>| {
+            staged.advance(Millis(at * 1000));
+            told.clear();
+            fold(staged, &folding, sign, Origin { offset: at, ordinal: 0 }, &mut told);
+            let shown = told.iter().map(|alert| (alert.signal.clone(), alert.state, alert.count));
+            shown.collect::<Vec<_>>()
+        };
+        let opens = |signal: &str| vec![(signal.to_owned(), State::Open, 1)];
+        let nothing: Vec<(String, State, u64)> = Vec::new();
+        let own = "injection.override";
+        for (at, session) in ["a", "b", "c"].into_iter().enumerate() {
+            assert_eq!(show(&mut staged, at as i64, &sign(session, "e")), opens(own), "{session}");
+        }
+        assert_eq!(show(&mut staged, 3, &sign("d", "e")), opens(CEILING), "the fourth");
+        assert_eq!(show(&mut staged, 4, &sign("e", "e")), nothing, "it is counted");
+        assert_eq!(show(&mut staged, 4, &sign("a", "e")), nothing, "an open one goes on by itself");
+        let grave = Sign { severity: Severity::Critical, ..sign("g", "e") };
+        assert_eq!(
+            show(&mut staged, 5, &grave),
+            opens(own),
+            "what is critical has an alert of its own"
+        );
+        let other = Sign { agent: "other", example: "other", ..sign("d", "e") };
+        assert_eq!(
+            show(&mut staged, 6, &other),
+            opens(own),
+            "another agent has a ceiling of its own"
+        );
+        let summary = vec![(CEILING.to_owned(), State::Update, 3)];
+        assert_eq!(show(&mut staged, 70, &sign("h", "e")), summary, "an update with the count");
+        assert_eq!(
+            show(&mut staged, 3600, &sign("i", "e")),
+            opens(own),
+            "after an hour it begins anew"
+        );
+        let many = Folding { per_agent: 0, ..folding };
+        let before = staged.count(owner::ALERTED);
+        let origin = Origin { offset: 9, ordinal: 0 };
+        fold(&mut staged, &many, &sign("j", "e"), origin, &mut Vec::new());
+        assert_eq!(staged.count(owner::ALERTED), before, "no limit, no count");
     }
 
     #[test]

@@ -159,6 +159,8 @@ pub struct Alerts {
     pub last_update_ms: u64,
     /// Quiet after which an alert closes.
     pub idle_ms: u64,
+    /// Alerts that one agent may open in an hour; 0 is no limit.
+    pub per_agent: u64,
 }
 
 /// How behaviour is judged.
@@ -301,6 +303,7 @@ impl Default for Config {
                 first_update_ms: decide.folding.first_update_ms as u64,
                 last_update_ms: decide.folding.last_update_ms as u64,
                 idle_ms: decide.folding.idle_ms as u64,
+                per_agent: decide.folding.per_agent,
             },
             behavior: Behavior {
                 mode: baseline::Mode::default(),
@@ -445,6 +448,7 @@ impl Config {
                 first_update_ms: alerts.first_update_ms as i64,
                 last_update_ms: alerts.last_update_ms as i64,
                 idle_ms: alerts.idle_ms as i64,
+                per_agent: alerts.per_agent,
             },
         }
     }

@@ -88,6 +88,7 @@ settings! {
     "alerts.first_update_ms" "an update of an alert comes this long after its opening at the earliest; the wait then doubles" |c| Slot::Number(&mut c.alerts.first_update_ms, 1_000..=86_400_000);
     "alerts.last_update_ms" "the wait doubles up to this" |c| Slot::Number(&mut c.alerts.last_update_ms, 1_000..=604_800_000);
     "alerts.idle_ms" "an alert closes when nothing of its kind has happened for so long" |c| Slot::Number(&mut c.alerts.idle_ms, 1_000..=604_800_000);
+    "alerts.per_agent" "alerts that one agent may open in an hour; what more there is goes into one alert that counts it, critical ones only beyond twice as many; 0 is no limit" |c| Slot::Number(&mut c.alerts.per_agent, 0..=1_000_000);
     "behavior.mode" "which judgement of behaviour is sent as alerts: the calibrated one, the fixed rules as they stand, or none" |c| Slot::Choice(&mut c.behavior.mode);
     "behavior.mean" "what the fixed rules compare with: the mean of active hours, or of all" |c| Slot::Choice(&mut c.behavior.buckets);
     "behavior.warnings" "false warnings that you will live with, in a thousand agent-weeks" |c| Slot::Number(&mut c.behavior.warnings, 1..=1_000_000);

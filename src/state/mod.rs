@@ -52,6 +52,8 @@ pub mod owner {
     pub const CLASS: u8 = 9;
     /// Agents whose behaviour an operator has accepted, until when.
     pub const ACCEPTED: u8 = 10;
+    /// Agents: alerts opened within the hour.
+    pub const ALERTED: u8 = 11;
     /// Sessions: labels and quotas used up.
     pub const CONVERSATION: u8 = 16;
     /// Agents: quotas over time, tools used before.

@@ -61,9 +61,10 @@ impl Oracle {
         Self { rules, step }
     }
 
-    /// With another policy.
+    /// With another policy, and nothing said of behaviour.
     pub(crate) fn with_policy(mut self, policy: Policy) -> Self {
         self.step.setup.policy = policy;
+        self.step.setup.behavior.mode = weir::baseline::Mode::Off;
         self
     }
 

@@ -91,7 +91,8 @@ fn every_story_gives_the_same_records_through_kafka() {
         let policy = folder.path().join("policy.yml");
         std::fs::write(&policy, &policy_text).expect("the policy is written");
         let mut site = Site::new(&broker, &format!("story-{name}"), 3)
-            .setting(&format!("policy: \"{}\"", policy.display()));
+            .setting(&format!("policy: \"{}\"", policy.display()))
+            .setting("behavior: { mode: \"off\" }");
         let packs = file["packs"] == true;
         if !packs {
             let rules = folder.path().join("none.yml");
@@ -117,9 +118,9 @@ fn every_story_gives_the_same_records_through_kafka() {
         let mut oracle = Oracle::new(&site).with_policy(policy);
         if !packs {
             let path = "none.yml".to_owned();
-            let set = load(&[SourceFile { path, text: NO_PACKS.to_owned() }]).expect("a rule");
+            let rules = load(&[SourceFile { path, text: NO_PACKS.to_owned() }]).expect("a rule");
             let pack = follower.seen[0].json()["pack"].as_str().expect("a hash").to_owned();
-            oracle = oracle.with_rules(set, &pack);
+            oracle = oracle.with_rules(rules, &pack);
         }
         assert_same(&site, &oracle);
         // Ids that come again are told apart by the order in which they were sent.

@@ -57,12 +57,9 @@ train:
 	$(TRAIN)/final.py $(if $(PUBLIC),--public $(PUBLIC))
 	$(TRAIN)/measure.py $(if $(PUBLIC),--public $(PUBLIC)) --weir $(WEIR)
 
-# The cheap setting: six folds in about a quarter of an hour of one core's time.
 train-loso:
 	@models/train/setup
-	$(TRAIN)/loso.py $(if $(PUBLIC),--public $(PUBLIC)) --weir $(WEIR) --epochs 2 --variants 1 \
-	  --pool_per_unit 200 --attacks_per_unit 80 --harmless_per_unit 60 --harmless_looked_at 100 \
-	  --hide 0.05 --hide_triggers 0.3 $(LOSO)
+	$(TRAIN)/loso.py $(if $(PUBLIC),--public $(PUBLIC)) --weir $(WEIR) $(LOSO)
 
 train-check:
 	@models/train/setup

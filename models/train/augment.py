@@ -1,19 +1,9 @@
 """Changes to texts that keep the label: what a classifier must not lean on.
 
-Length and surroundings (a text set between harmless ones) and spelling. Single words that most public
-attacks share are hidden from the model now and then, in both labels alike (`train.hide`).
+Length and surroundings (a text set between harmless ones) and spelling.
 """
 
 import re
-
-# Words that public attacks share and that harmless texts hold as well.
-TRIGGERS = (
-    "ignore disregard forget override bypass previous prior above instructions instruction system "
-    "prompt prompts rules guidelines restrictions unrestricted policy policies developer mode admin "
-    "administrator secret confidential reveal pretend jailbreak jailbroken dan evil important "
-    "immediately must assistant ai model chatgpt openai unfiltered uncensored simulate roleplay "
-    "character persona print password ethical moral"
-).split()
 
 
 def typos(text, draw, share=0.04):

@@ -12,7 +12,6 @@ import re
 
 import numpy
 
-import augment
 import data
 
 MEMBERS = {"label", "kind", "carrier", "lang", "text"}
@@ -22,6 +21,15 @@ CARRIERS = set(
 SHINGLE = 5
 # Share of the smaller text's shingles above which two texts of one label are near-copies.
 NEAR = 0.6
+
+# Words that public attacks share and that harmless texts hold as well.
+TRIGGERS = (
+    "ignore disregard forget override bypass previous prior above instructions instruction system "
+    "prompt prompts rules guidelines restrictions unrestricted policy policies developer mode admin "
+    "administrator secret confidential reveal pretend jailbreak jailbroken dan evil important "
+    "immediately must assistant ai model chatgpt openai unfiltered uncensored simulate roleplay "
+    "character persona print password ethical moral"
+).split()
 
 
 def words(text):
@@ -81,7 +89,7 @@ def copies(rows):
 
 def balance(rows):
     """A line for each family: texts, words and share with a trigger word, by label."""
-    triggers = set(augment.TRIGGERS)
+    triggers = set(TRIGGERS)
     cells = collections.defaultdict(lambda: ([], []))
     for path, _, one in rows:
         cells[path.stem][one["label"]].append(words(one["text"]))

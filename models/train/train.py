@@ -37,8 +37,9 @@ class Settings:
     batch: int = 64
     variants: int = 1
     attacks_per_unit: int = 100
-    harmless_per_unit: int = 60
-    pool_per_unit: int = 120
+    harmless_per_unit: int = 100
+    attacks_pool: int = 120
+    harmless_pool: int = 300
     most_windows: int = 8
     bf16: bool = True
 
@@ -81,14 +82,14 @@ def harmless_surroundings(rows):
 
 
 def pool(rows, settings):
-    """At most `pool_per_unit` rows of each public unit, the same ones whatever else is there."""
+    """At most so many rows of each public unit, the same ones whatever else is there."""
     units = collections.defaultdict(list)
     for row in rows:
-        units["" if row.own else (row.unit, row.label)].append(row)
-    kept = units.pop("", [])
-    for members in units.values():
+        units[None if row.own else (row.unit, row.label)].append(row)
+    kept = units.pop(None, [])
+    for (_, label), members in units.items():
         members.sort(key=lambda row: data.text_hash(row.text))
-        kept += members[: settings.pool_per_unit]
+        kept += members[: settings.attacks_pool if label == 1 else settings.harmless_pool]
     return kept
 
 

@@ -42,6 +42,7 @@ const NEAR_PART: usize = 64;
 
 /// A text that grows. Offsets are bytes from its beginning.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct Stream {
     /// What is kept of it, and where that begins.
     text: String,
@@ -279,12 +280,12 @@ impl<'a> Streamer<'a> {
         if !ended {
             sure = sure.min(edge(&text, done.saturating_sub(READ_BEFORE))).max(done);
         }
-        let mut growing = self.growing(&text, stream.coded_from, open.from);
+        let mut growing = Self::growing(&text, stream.coded_from, open.from);
         if sure < open.from
             && let Some(items) = &growing
         {
             sure = items.around(sure).unwrap_or(sure).max(done);
-            growing = self.growing(&text, stream.coded_from, sure);
+            growing = Self::growing(&text, stream.coded_from, sure);
         }
         // What is encoded is known up to here.
         let known = sure.min(open.from);
@@ -318,14 +319,14 @@ impl<'a> Streamer<'a> {
             stream.met.clear();
         }
         let mut findings = self.tell(stream, done);
-        let held = &self.rules.builtin.held;
-        findings.extend(too_long.map(|span| Finding { span, ..reached(held, Some(0)) }));
+        let source = &self.rules.builtin.held;
+        findings.extend(too_long.map(|span| Finding { span, ..reached(source, Some(0)) }));
         stream.trim(&mut text);
         stream.text = text;
         findings
     }
 
-    fn growing(&self, text: &str, from: usize, to: usize) -> Option<Growing> {
+    fn growing(text: &str, from: usize, to: usize) -> Option<Growing> {
         let shown = text.get(from..to).unwrap_or_default();
         if !is_coded(shown) {
             return None;

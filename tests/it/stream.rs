@@ -294,8 +294,8 @@ fn fragment() -> impl Strategy<Value = String> {
         let text = &EXAMPLES[at % EXAMPLES.len()];
         let bytes = text.bytes().take(120);
         match how {
-            0 => bytes.map(|byte| format!("%{byte:02x}")).collect(),
-            1 => bytes.map(|byte| format!("{byte:02x}")).collect(),
+            0 => bytes.fold(String::new(), |text, byte| text + &format!("%{byte:02x}")),
+            1 => bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
             2 => text.chars().rev().collect(),
             _ => bytes
                 .map(|byte| match byte {

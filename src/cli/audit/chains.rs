@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 
-use anyhow::{Context as _, anyhow};
+#[cfg(feature = "kafka")]
+use anyhow::Context as _;
+use anyhow::anyhow;
 
 use crate::audit::{Anchor, Report, Signer, Verifier};
 use crate::config::Config;

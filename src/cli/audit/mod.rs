@@ -5,6 +5,7 @@
 //! topic could have written that one too.
 
 mod chains;
+#[cfg(feature = "kafka")]
 mod export;
 mod query;
 

@@ -4,6 +4,7 @@
 //! why, travel with it so that a verdict explains itself. Policy turns findings into an
 //! [`Action`]; nothing here decides.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -232,6 +233,22 @@ pub struct Finding {
     pub view: ViewName,
     /// Why confidence is one step lower than it would be: the hit is spoken about.
     pub mention: Option<Mention>,
+}
+
+impl Finding {
+    /// A finding about the event as a whole.
+    #[must_use]
+    pub fn whole(source: Arc<Source>, confidence: Confidence) -> Self {
+        let (span, view) = (RawSpan::default(), ViewName::RAW);
+        Self { source, confidence, field: None, span, view, mention: None }
+    }
+
+    /// The order in which findings are told: by field, place, rule.
+    #[must_use]
+    pub fn by_place(&self, other: &Self) -> Ordering {
+        let key = |finding: &Self| (finding.field, finding.span);
+        key(self).cmp(&key(other)).then_with(|| self.source.rule.cmp(&other.source.rule))
+    }
 }
 
 named! {

@@ -218,10 +218,7 @@ fn beyond_ceiling(staged: &mut Staged<'_>, folding: &Folding, sign: &Sign<'_>) -
         Some((since, count)) if now < since.plus(CEILING_MS) => (since, count),
         Some(_) => (now, 0),
         None => {
-            while staged.count(owner::ALERTED) >= folding.episodes.max(1) {
-                let Some((_, oldest)) = staged.first(owner::ALERTED) else { break };
-                staged.remove(oldest);
-            }
+            staged.make_room(owner::ALERTED, folding.episodes);
             (now, 0)
         }
     };

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::hex;
+use crate::audit::{from_hex, hex};
 use crate::state::Partition;
 
 use super::failure::Failure;
@@ -84,10 +84,12 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<i32, Partition>, Failure> {
             wrong("is no state record")
                 .hint("`weir scan --state` and `weir agent export` write them")
         })?;
-        let key = unhex(&line.key).ok_or_else(|| wrong("the key is not hexadecimal"))?;
+        let key = from_hex(&line.key).ok_or_else(|| wrong("the key is not hexadecimal"))?;
         let value = match &line.value {
             None => None,
-            Some(text) => Some(unhex(text).ok_or_else(|| wrong("the value is not hexadecimal"))?),
+            Some(text) => {
+                Some(from_hex(text).ok_or_else(|| wrong("the value is not hexadecimal"))?)
+            }
         };
         states
             .entry(line.partition)
@@ -96,12 +98,4 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<i32, Partition>, Failure> {
             .map_err(|error| wrong(&error.to_string()))?;
     }
     Ok(states)
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    let digits = digits?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::finding::{
-    Action, Confidence, Family, Finding, Severity, Source, ViewName, standard_tags,
-};
+use crate::finding::{Action, Confidence, Family, Finding, Severity, Source, standard_tags};
 
 /// What a scan may cost; each limit that is reached makes a `limit.*` finding and a truncated coverage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,12 +85,5 @@ impl Default for Sources {
 
 /// The finding that a limit makes.
 pub(super) fn reached(source: &Arc<Source>, field: Option<u32>) -> Finding {
-    Finding {
-        source: Arc::clone(source),
-        confidence: Confidence::High,
-        field,
-        span: crate::event::RawSpan::default(),
-        view: ViewName::RAW,
-        mention: None,
-    }
+    Finding { field, ..Finding::whole(Arc::clone(source), Confidence::High) }
 }

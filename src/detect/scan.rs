@@ -464,9 +464,7 @@ impl Pass<'_, '_, '_> {
         let in_order = findings.is_empty();
         findings.extend(kept.iter().filter_map(|hit| hit.finding(self.rules, paths)));
         if !in_order {
-            findings.sort_by(|a, b| {
-                (a.field, a.span, &a.source.rule).cmp(&(b.field, b.span, &b.source.rule))
-            });
+            findings.sort_by(Finding::by_place);
         }
         Scan { findings, coverage: self.coverage(truncated) }
     }

@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Event, Millis, RawSpan};
-use crate::finding::{Confidence, Family, Finding, Severity, Source, ViewName, standard_tags};
+use crate::event::{Event, Millis};
+use crate::finding::{Confidence, Family, Finding, Severity, Source, standard_tags};
 use crate::inspect::route::partition_of;
 use crate::inspect::{Incoming, Limits, Notes};
 use crate::state::codec::{Pack, Unpack};
@@ -47,17 +47,20 @@ pub(super) fn look(
     let mut findings = Vec::new();
     if other > 0 {
         notes.id_reuse = true;
-        findings.push(finding(&ID_REUSE, Confidence::High));
+        findings.push(Finding::whole(Arc::clone(&ID_REUSE), Confidence::High));
     }
     let now = incoming.at.now;
     if event.ts > now.plus(limits.ahead_ms) {
         notes.ahead = true;
-        findings.push(finding(&AHEAD, Confidence::Low));
+        findings.push(Finding::whole(Arc::clone(&AHEAD), Confidence::Low));
     }
     if event.ts < now.plus(-limits.late_ms) {
         notes.backdated = true;
         let often = !repeat && count_late(limits, staged, event) >= limits.late_often;
-        findings.push(finding(&BACKDATED, if often { Confidence::High } else { Confidence::Low }));
+        findings.push(Finding::whole(
+            Arc::clone(&BACKDATED),
+            if often { Confidence::High } else { Confidence::Low },
+        ));
     }
     let partitions = incoming.partitions;
     notes.misrouted =
@@ -82,10 +85,7 @@ fn count_late(limits: &Limits, staged: &mut Staged<'_>, event: &Event<'_>) -> u6
         Some((from.millis()?, from.number()?))
     });
     if known.is_none() {
-        while staged.count(owner::AGENT) >= limits.agents.max(1) {
-            let Some((_, oldest)) = staged.first(owner::AGENT) else { break };
-            staged.remove(oldest);
-        }
+        staged.make_room(owner::AGENT, limits.agents);
     }
     let (since, count): (Millis, u64) = match known {
         Some((since, count)) if now < since.plus(limits.late_window_ms) => (since, count + 1),
@@ -94,18 +94,6 @@ fn count_late(limits: &Limits, staged: &mut Staged<'_>, event: &Event<'_>) -> u6
     let value = Pack::new(VERSION).millis(since).number(count).done();
     staged.put(key, value, Some(since.plus(limits.late_window_ms)));
     count
-}
-
-/// A finding about the event as a whole.
-pub(super) fn finding(source: &Arc<Source>, confidence: Confidence) -> Finding {
-    Finding {
-        source: Arc::clone(source),
-        confidence,
-        field: None,
-        span: RawSpan::default(),
-        view: ViewName::RAW,
-        mention: None,
-    }
 }
 
 fn source(rule: &str, family: Family, severity: Severity, message: &str) -> Arc<Source> {

@@ -14,8 +14,7 @@ use crate::baseline::{
     self, Class, Judgement, Level, Mode as Judged, NAMES, Observation, Profile, RuleHit,
 };
 use crate::event::{Carrier, Event, Kind, Millis, Place};
-use crate::finding::{Action, Confidence, Family, Severity, Source, standard_tags};
-use crate::inspect::arrival::finding;
+use crate::finding::{Action, Confidence, Family, Finding, Severity, Source, standard_tags};
 use crate::inspect::decide::{origin, sign};
 use crate::inspect::{Incoming, Reason, Setup};
 use crate::policy::{Mode, Orders, Scope};
@@ -62,7 +61,7 @@ pub(super) fn judge(
     let mut class = staged.take(&class_key, Class::read).unwrap_or_default();
     let known = staged.take(&profile_key, Profile::read);
     if known.is_none() {
-        make_room(staged, owner::PROFILE, setup.limits.profiles);
+        staged.make_room(owner::PROFILE, setup.limits.profiles);
     }
     let mut profile =
         known.unwrap_or_else(|| Box::new(Profile::new(Millis(event.ts.0.min(now.0)))));
@@ -146,7 +145,7 @@ pub(super) fn reasons(
     let Said { judgement: said, accepted } = said;
     let literal = setup.behavior.mode == Judged::Literal;
     let mut add = |source: Source, confidence: Confidence, told: bool| {
-        let found = finding(&Arc::new(source), confidence);
+        let found = Finding::whole(Arc::new(source), confidence);
         let ruling = setup.policy.ruling(event, &found);
         reasons.push(Reason {
             finding: found,
@@ -282,14 +281,6 @@ impl Object for Class {
         let mut bytes = Vec::with_capacity(8192);
         self.write(&mut bytes);
         bytes
-    }
-}
-
-/// Makes room for one more entry of an owner.
-fn make_room(staged: &mut Staged<'_>, owner: u8, most: usize) {
-    while staged.count(owner) >= most.max(1) {
-        let Some((_, oldest)) = staged.first(owner) else { break };
-        staged.remove(oldest);
     }
 }
 

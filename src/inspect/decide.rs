@@ -1,10 +1,12 @@
 //! The second half of inspection: findings and standing orders into a decision.
 
+use std::sync::Arc;
+
 use crate::alert::{Alert, Cause, Figures, Origin, Sign, fold, fold_figures};
 use crate::audit::hex;
 use crate::event::{Event, RawSpan};
-use crate::finding::{Action, Confidence, Family, Severity};
-use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, finding, look};
+use crate::finding::{Action, Confidence, Family, Finding, Severity};
+use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, look};
 use crate::inspect::behave;
 use crate::inspect::govern::judge;
 use crate::inspect::{Decision, Incoming, Reason, Setup};
@@ -41,7 +43,7 @@ pub fn decide<'s>(
         notes.killed = true;
         // A kill is carried out in every mode: it is an order, not a judgement.
         reasons.push(Reason {
-            finding: finding(&KILLED, Confidence::High),
+            finding: Finding::whole(Arc::clone(&KILLED), Confidence::High),
             action: Action::Block,
             mode: Mode::Enforce,
         });
@@ -197,7 +199,7 @@ fn breach_reason(
     breach: &Breach,
     ordered: Option<Mode>,
 ) -> Reason {
-    let mut finding = finding(&breach.source, Confidence::High);
+    let mut finding = Finding::whole(Arc::clone(&breach.source), Confidence::High);
     if let Some(field) = breach.field.and_then(|at| event.fields.get(at as usize)) {
         finding.field = breach.field;
         finding.span = RawSpan { start: 0, end: field.text.len() };
@@ -280,7 +282,7 @@ fn tell_misrouted(
     alerts: &mut Vec<Alert>,
 ) {
     let reason = Reason {
-        finding: finding(&MISROUTED, Confidence::High),
+        finding: Finding::whole(Arc::clone(&MISROUTED), Confidence::High),
         action: Action::Alert,
         mode: Mode::Enforce,
     };

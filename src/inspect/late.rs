@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::alert::{Alert, Origin, fold};
-use crate::event::{Event, RawSpan};
-use crate::finding::{Action, Confidence, Finding, ViewName};
+use crate::event::Event;
+use crate::finding::{Action, Confidence, Finding};
 use crate::inspect::decide::sign;
 use crate::inspect::{INJECTION, Reason, Setup};
 use crate::state::Staged;
@@ -20,14 +20,7 @@ pub fn second_look(
     offset: i64,
     confidence: Confidence,
 ) -> Vec<Alert> {
-    let finding = Finding {
-        source: Arc::clone(&INJECTION),
-        confidence,
-        field: None,
-        span: RawSpan::default(),
-        view: ViewName::RAW,
-        mention: None,
-    };
+    let finding = Finding::whole(Arc::clone(&INJECTION), confidence);
     let reason = Reason { finding, action: Action::Alert, mode: setup.policy.mode(event) };
     let mut alerts = Vec::new();
     let origin = Origin { offset, ordinal: ORDINAL };

@@ -10,8 +10,7 @@ use std::sync::{Arc, LazyLock};
 use crate::detect::Scan;
 use crate::event::RawSpan;
 use crate::finding::{
-    Classified, Confidence, Family, Finding, Score, Scoring, Severity, Source, ViewName,
-    standard_tags,
+    Classified, Confidence, Family, Finding, Score, Scoring, Severity, Source, standard_tags,
 };
 use crate::policy::{OnFailure, Policy};
 
@@ -67,14 +66,8 @@ pub fn join(scan: &mut Scan, scores: &Scores, thresholds: &Thresholds, policy: &
     scan.coverage.classifier = scores.seen;
     for hot in &scores.hot {
         let Some(confidence) = thresholds.confidence(hot.score) else { continue };
-        scan.findings.push(Finding {
-            source: Arc::clone(&INJECTION),
-            confidence,
-            field: Some(hot.field),
-            span: hot.span,
-            view: ViewName::RAW,
-            mention: None,
-        });
+        let found = Finding::whole(Arc::clone(&INJECTION), confidence);
+        scan.findings.push(Finding { field: Some(hot.field), span: hot.span, ..found });
     }
     let missing = match scores.seen.state {
         Scoring::Failed => Some(&FAILED),
@@ -84,19 +77,9 @@ pub fn join(scan: &mut Scan, scores: &Scores, thresholds: &Thresholds, policy: &
         _ => None,
     };
     if let Some(source) = missing {
-        scan.findings.push(Finding {
-            source: Arc::clone(source),
-            confidence: Confidence::High,
-            field: None,
-            span: RawSpan::default(),
-            view: ViewName::RAW,
-            mention: None,
-        });
+        scan.findings.push(Finding::whole(Arc::clone(source), Confidence::High));
     }
-    scan.findings.sort_by(|a, b| {
-        let place = |finding: &Finding| (finding.field, finding.span.start, finding.span.end);
-        place(a).cmp(&place(b)).then_with(|| a.source.rule.cmp(&b.source.rule))
-    });
+    scan.findings.sort_by(Finding::by_place);
 }
 
 /// The source of what a model finds; a line of policy may name it as its rule.
@@ -137,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::finding::ViewName;
 
     fn score(millionths: u32) -> Score {
         Score::new(f64::from(millionths) / 1e6).unwrap()

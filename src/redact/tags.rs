@@ -85,10 +85,7 @@ impl<'k> Tags<'k> {
     pub fn keep(self, staged: &mut Staged<'_>, deadline: Millis, sessions_max: usize) {
         let Some((_, session)) = self.keyed.filter(|_| self.grown) else { return };
         if staged.get(&session).is_none() {
-            while staged.count(owner::SESSION) >= sessions_max.max(1) {
-                let Some((_, oldest)) = staged.first(owner::SESSION) else { break };
-                staged.remove(oldest);
-            }
+            staged.make_room(owner::SESSION, sessions_max);
         }
         let table = Pack::new(VERSION).bytes(self.known.as_flattened()).done();
         staged.put(session, table, Some(deadline));

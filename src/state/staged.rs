@@ -185,6 +185,15 @@ impl<'p> Staged<'p> {
         Some((deadline, Key { owner, id }))
     }
 
+    /// Forgets what would be forgotten first, until an owner that may have `most` entries has
+    /// room for one more.
+    pub fn make_room(&mut self, owner: u8, most: usize) {
+        while self.count(owner) >= most.max(1) {
+            let Some((_, oldest)) = self.first(owner) else { break };
+            self.remove(oldest);
+        }
+    }
+
     /// The earliest entry whose deadline is at or before `now`; ties go by key.
     pub fn due(&mut self, now: Millis) -> Option<(Millis, Key)> {
         if now < self.quiet_until {

@@ -12,10 +12,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::dlq::hex;
 use super::headers::{Headers, header};
 use super::json::Writer;
 use super::time::rfc3339;
+use crate::audit::hex;
 use crate::event::Millis;
 use crate::policy::{self, Mode, Scope, Silence};
 use crate::redact::Key32;

@@ -5,13 +5,12 @@
 //! it is a stub, the first 64 KB of them, and the headers say how long the original was,
 //! what its hash is and where it stands.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 use super::headers::{Headers, header, without};
 use super::ids::{self, OutputKind};
 use super::time::rfc3339;
+use crate::audit::hex;
 use crate::event::Millis;
 
 /// How much of a record that does not fit is kept.
@@ -101,14 +100,6 @@ pub fn write(dead: &Dead<'_>, value_max: usize) -> (Option<Vec<u8>>, Headers) {
         header("weir.dlq.sha256", hex(&Sha256::digest(original))),
     ]);
     (kept.map(<[u8]>::to_vec), headers)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 
 use crate::config::Config;
-use crate::event::{Event, Kind, Millis, RawSpan, Tool};
-use crate::finding::{Confidence, Family, Finding, Severity, Source, ViewName};
+use crate::event::{Event, Kind, Millis, Tool};
+use crate::finding::{Confidence, Family, Finding, Severity, Source};
 use crate::policy::{Because, Policy};
 
 use super::Done;
@@ -146,14 +146,7 @@ fn finding(
     patterns: &[String],
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let finding = Finding {
-        source: source(id, patterns)?,
-        confidence: Confidence::High,
-        field: None,
-        span: RawSpan::default(),
-        view: ViewName::RAW,
-        mention: None,
-    };
+    let finding = Finding::whole(source(id, patterns)?, Confidence::High);
     let explained = policy.explain(event, &finding);
     let because = |why: Because| match why {
         Because::Line(line) => format!("{file}:{line}"),

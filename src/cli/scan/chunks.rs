@@ -124,9 +124,7 @@ impl<'p> Streams<'p> {
         outlet.take(&found, &mut stream);
         findings.extend(found);
         findings.extend(streamer.limits(&stream));
-        findings.sort_by(|a, b| {
-            (a.field, a.span, &a.source.rule).cmp(&(b.field, b.span, &b.source.rule))
-        });
+        findings.sort_by(Finding::by_place);
         let scan = Scan { findings, coverage: stream.coverage() };
         Ok(Streamed { scan, released: outlet.redacted.1, covered: outlet.covered.1 })
     }

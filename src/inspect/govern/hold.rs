@@ -7,14 +7,12 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::audit::hex;
+use crate::audit::{from_hex, hex};
 use crate::event::{Event, Millis, ParamValue, Params};
 use crate::inspect::{Hold, Limits};
 use crate::policy::{Grant, Scope};
 use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Staged, owner};
-
-use super::make_room;
 
 const VERSION: u8 = 1;
 
@@ -112,7 +110,7 @@ pub(super) fn ask(staged: &mut Staged<'_>, key: &Key, limits: &Limits, keep: boo
         Approval::Unasked | Approval::Granted(..) => {
             let until = staged.now().plus(limits.hold_ms);
             if keep {
-                make_room(staged, owner::HOLD, limits.holds);
+                staged.make_room(owner::HOLD, limits.holds);
                 write(staged, key.clone(), 0, until);
             }
             until
@@ -131,7 +129,7 @@ pub(super) fn spend(staged: &mut Staged<'_>, key: Key) {
 
 /// Approves a hold by its id, for one call; `false` where this partition knows no such hold.
 pub fn approve(staged: &mut Staged<'_>, id: &str, limits: &Limits) -> bool {
-    let Some(id) = unhex(id) else { return false };
+    let Some(id) = from_hex(id) else { return false };
     let key = Key { owner: owner::HOLD, id };
     let waits = matches!(standing(staged, &key), Approval::Waiting(_));
     if waits {
@@ -151,18 +149,11 @@ pub fn grant(staged: &mut Staged<'_>, grant: &Grant, limits: &Limits) {
         return;
     }
     if staged.get(&key).is_none() {
-        make_room(staged, owner::HOLD, limits.holds);
+        staged.make_room(owner::HOLD, limits.holds);
     }
     write(staged, key, u64::from(grant.uses), grant.expires);
 }
 
 fn write(staged: &mut Staged<'_>, key: Key, uses: u64, until: Millis) {
     staged.put(key, Pack::new(VERSION).number(uses).millis(until).done(), Some(until));
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    let (pairs, rest) = digits.as_deref()?.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }

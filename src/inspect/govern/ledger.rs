@@ -15,7 +15,6 @@ use crate::redact::{Key32, session_key};
 use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Staged, owner};
 
-use super::make_room;
 use super::session::deadline;
 
 const VERSION: u8 = 1;
@@ -183,7 +182,7 @@ impl Ledger {
 
     pub(super) fn write(&self, staged: &mut Staged<'_>, key: Key, limits: &Limits, named: bool) {
         if staged.get(&key).is_none() {
-            make_room(staged, owner::LEDGER, limits.sessions);
+            staged.make_room(owner::LEDGER, limits.sessions);
         }
         let deadline = deadline(staged.now(), limits, named);
         staged.put(key, self.encode(), Some(deadline));

@@ -337,11 +337,3 @@ pub fn resume(staged: &mut Staged<'_>, scope: &Scope, limits: &Limits) {
         Scope::All | Scope::Tenant(_) | Scope::Type(_) => {}
     }
 }
-
-/// Forgets what would be forgotten first, until there is room for one more.
-fn make_room(staged: &mut Staged<'_>, owner: u8, max: usize) {
-    while staged.count(owner) >= max.max(1) {
-        let Some((_, oldest)) = staged.first(owner) else { break };
-        staged.remove(oldest);
-    }
-}

@@ -6,8 +6,6 @@ use crate::redact::session_key;
 use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Staged, owner};
 
-use super::make_room;
-
 const VERSION: u8 = 1;
 
 /// The memory of one session of one agent.
@@ -44,7 +42,7 @@ impl Session {
 
     pub(super) fn write(&self, staged: &mut Staged<'_>, key: Key, limits: &Limits, named: bool) {
         if staged.get(&key).is_none() {
-            make_room(staged, owner::CONVERSATION, limits.sessions);
+            staged.make_room(owner::CONVERSATION, limits.sessions);
         }
         let deadline = deadline(staged.now(), limits, named);
         staged.put(key, self.encode(), Some(deadline));

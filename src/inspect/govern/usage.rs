@@ -8,8 +8,6 @@ use crate::policy::Breaker;
 use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Staged, owner};
 
-use super::make_room;
-
 const VERSION: u8 = 1;
 /// Parts of a window that are counted apart.
 const PARTS: i64 = 12;
@@ -222,7 +220,7 @@ impl Usage {
     /// Keeps it; windows that are over and tools that are forgotten are left out.
     pub(super) fn write(&self, staged: &mut Staged<'_>, key: Key, limits: &Limits) {
         if staged.get(&key).is_none() {
-            make_room(staged, owner::USAGE, limits.agents);
+            staged.make_room(owner::USAGE, limits.agents);
         }
         let days = if self.tools.is_empty() && !self.halted { 1 } else { KNOWN_DAYS + 1 };
         let deadline = staged.now().plus(days * DAY_MS + DAY_MS / 8);

@@ -5,10 +5,9 @@ use std::sync::{Arc, LazyLock};
 use crate::alert::{Alert, Origin, Sign, fold};
 use crate::audit::record::{Frame, Result as Audited, Why, decision as audit_decision};
 use crate::audit::{self, Anchor, Head, InForce};
-use crate::event::{Event, Kind, RawSpan};
+use crate::event::{Event, Kind};
 use crate::finding::{
-    Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, ViewName,
-    standard_tags,
+    Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, standard_tags,
 };
 use crate::inspect::{At, Decision, Notes, Reason};
 use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
@@ -82,7 +81,7 @@ impl Outputs<'_> {
             enforced: true,
             mode: Mode::Enforce,
             reasons: vec![Reason {
-                finding: about_all(&TOO_LARGE),
+                finding: Finding::whole(Arc::clone(&TOO_LARGE), Confidence::High),
                 action: Action::Block,
                 mode: Mode::Enforce,
             }],
@@ -454,7 +453,7 @@ fn sign<'a>(refused: &'a Refused, reason: &'a Reason) -> Sign<'a> {
 
 fn failure(reason: &str, message: &str) -> Finding {
     let rule = format!("limit.{reason}");
-    about_all(&Arc::new(Source {
+    let source = Source {
         kind: rule.clone(),
         rule,
         family: Family::System,
@@ -462,18 +461,8 @@ fn failure(reason: &str, message: &str) -> Finding {
         message: message.to_owned(),
         action: None,
         tags: standard_tags("limit"),
-    }))
-}
-
-fn about_all(source: &Arc<Source>) -> Finding {
-    Finding {
-        source: Arc::clone(source),
-        confidence: Confidence::High,
-        field: None,
-        span: RawSpan::default(),
-        view: ViewName::RAW,
-        mention: None,
-    }
+    };
+    Finding::whole(Arc::new(source), Confidence::High)
 }
 
 fn trace(headers: &Headers) -> Option<&str> {

@@ -202,6 +202,9 @@ impl<'a> Reloader<'a> {
         let built = pack::build_from(self.config, set, partitions)
             .map_err(|failure| failure.to_string())?;
         changes.policy = built.step.setup.policy.hash != before.step.setup.policy.hash;
+        // What is in force serves meanwhile.
+        let go_on = || !self.site.stop.load(Ordering::Relaxed);
+        built.rules.warm(go_on).map_err(|error| error.to_string())?;
         self.site.packs.swap(built);
         Ok(Came::Swapped(changes))
     }

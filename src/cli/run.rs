@@ -168,7 +168,7 @@ fn orders(config: &Config) -> Box<Read> {
     })
 }
 
-/// Says once that Weir is ready, and with what.
+/// Says once that Weir is ready, and with what; then makes what the pack has left for later.
 fn announce(config: &Config, site: &Site, front: &Front) {
     while !front.ready().missing.is_empty() {
         if site.stop.load(Ordering::Relaxed) {
@@ -201,6 +201,10 @@ fn announce(config: &Config, site: &Site, front: &Front) {
         tracing::warn!(
             "delivery is at_least_once: outputs may be doubled, and no audit chain is written"
         );
+    }
+    // Beside the lanes: a text that needs an automaton before then makes it itself.
+    if let Err(error) = pack.rules.warm(|| !site.stop.load(Ordering::Relaxed)) {
+        tracing::error!(%error, "a rule cannot be used: texts that ask for it are not scanned");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Outputs go to the partition number of their input, so all topics but two must have as
 //! many partitions as the events topic. [`problems`] is also what `weir run` asks first.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -144,7 +144,10 @@ fn create(args: &CreateArgs, out: &mut Out) -> Result<Done, Failure> {
         .map_err(|error| kafka::unreachable(&config, error))?;
     for result in made {
         match result {
-            Ok(name) => out.line(format_args!("created {name}"))?,
+            Ok(name) => {
+                await_topic(&config, &reader, &name)?;
+                out.line(format_args!("created {name}"))?;
+            }
             Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => {
                 out.line(format_args!("{name} is there already"))?;
             }
@@ -156,6 +159,21 @@ fn create(args: &CreateArgs, out: &mut Out) -> Result<Done, Failure> {
         }
     }
     Ok(Done::Well)
+}
+
+/// Waits until a new topic can be used: the controller makes it before all brokers know of it.
+fn await_topic(config: &Config, reader: &Reader, name: &str) -> Result<(), Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    while kafka::partitions(config, reader, name, PATIENCE)?.is_none() {
+        if Instant::now() > deadline {
+            return Err(Failure::runtime(anyhow::anyhow!(
+                "topic `{name}` was created, and the brokers do not serve it yet"
+            ))
+            .hint("`weir topics check` tells when they do"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// What is wrong with the topics: one sentence each, with the command that mends it.

@@ -64,8 +64,6 @@ pub struct Rules {
     confirm: Vec<Confirm>,
     keyed: Keyed,
     cues: mention::Cues,
-    /// No expression matches anything shorter.
-    shortest: usize,
     builtin: limits::Sources,
 }
 
@@ -119,7 +117,6 @@ impl Rules {
     ) -> Result<Self, CompileError> {
         let (mut specs, mut all_specs) = (Vec::new(), Vec::new());
         let mut confirm = Vec::with_capacity(set.rules.len());
-        let mut shortest = usize::MAX;
         for (at, rule) in set.rules.iter().enumerate() {
             let failed = |reason: String| CompileError { rule: rule.source.rule.clone(), reason };
             confirm.push(Confirm::compile(rule).map_err(failed)?);
@@ -134,7 +131,6 @@ impl Rules {
             // ASCII text is folded by reading it without case.
             let caseless = rule.class == Class::Shape && of.folded && !of.raw && !of.clean;
             for expr in &rule.exprs {
-                shortest = shortest.min(shortest_match(&expr.regex).map_err(failed)?);
                 specs.push(Spec {
                     regex: if caseless {
                         format!("(?i:{})", expr.regex)
@@ -152,13 +148,8 @@ impl Rules {
             specs.push(Spec { regex, max_len: 64, group: 0, words: true });
             all_specs.push(of);
         }
-        let all = Engine::compile(&specs, kind(engine)).map_err(|error| CompileError {
-            rule: error
-                .spec
-                .and_then(|spec| set.rules.get(all_specs.get(spec)?.rule as usize))
-                .map_or_else(|| "(all)".to_owned(), |rule| rule.source.rule.clone()),
-            reason: error.reason,
-        })?;
+        let all = Engine::compile(&specs, kind(engine))
+            .map_err(|error| of_rule(&set, &all_specs, error))?;
         let cues = mention::Cues::compile()
             .map_err(|reason| CompileError { rule: "(mention)".to_owned(), reason })?;
         let keyed = Keyed::compile(&set).map_err(|(rule, reason)| CompileError { rule, reason })?;
@@ -170,7 +161,6 @@ impl Rules {
             confirm,
             keyed,
             cues,
-            shortest,
             builtin: limits::Sources::default(),
             limits,
             set,
@@ -185,6 +175,15 @@ impl Rules {
             all: self.all.scanner().with_limit(self.limits.candidates),
             memory: Memory::default(),
         }
+    }
+
+    /// Makes what has been left until a text asks for it, so that none waits for it; `go_on` is
+    /// asked between expressions.
+    ///
+    /// # Errors
+    /// [`CompileError`] names the rule whose expression cannot be made.
+    pub fn warm(&self, go_on: impl FnMut() -> bool) -> Result<(), CompileError> {
+        self.all.warm(go_on).map_err(|error| of_rule(&self.set, &self.all_specs, error))
     }
 
     /// How the expressions of a rule are looked for in raw and clean text, in the rule's order.
@@ -233,6 +232,15 @@ impl Scratch<'_> {
     }
 }
 
+/// Names the rule that an expression belongs to.
+fn of_rule(set: &RuleSet, specs: &[SpecOf], error: engine::CompileError) -> CompileError {
+    let rule = error.spec.and_then(|spec| set.rules.get(specs.get(spec)?.rule as usize));
+    CompileError {
+        rule: rule.map_or_else(|| "(all)".to_owned(), |rule| rule.source.rule.clone()),
+        reason: error.reason,
+    }
+}
+
 fn kind(kind: EngineKind) -> engine::Kind {
     match kind {
         EngineKind::Auto => engine::Kind::Auto,
@@ -243,14 +251,4 @@ fn kind(kind: EngineKind) -> engine::Kind {
 
 fn bit(carrier: Carrier) -> u8 {
     1 << carrier as u8
-}
-
-fn shortest_match(regex: &str) -> Result<usize, String> {
-    let hir = regex_syntax::ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .build()
-        .parse(regex)
-        .map_err(|error| error.to_string())?;
-    Ok(hir.properties().minimum_len().unwrap_or(usize::MAX))
 }

@@ -190,7 +190,7 @@ impl Pass<'_, '_, '_> {
         for (at, field) in self.fields.iter().enumerate() {
             let text = field.text.as_bytes();
             let at = at as u32;
-            if text.len() < self.rules.shortest {
+            if text.len() < self.rules.all.shortest() {
                 continue;
             }
             let survey = survey(&field.text);

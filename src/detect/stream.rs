@@ -272,7 +272,7 @@ impl<'a> Streamer<'a> {
     }
 
     fn advance(&mut self, stream: &mut Stream, ended: bool) -> Vec<Finding> {
-        let short = ended && stream.len() < self.rules.shortest;
+        let short = ended && stream.len() < self.rules.all.shortest();
         let mut text = std::mem::take(&mut stream.text);
         let done = stream.done;
         let open = if ended { Open::none(&text) } else { open_from(&text, stream.coded_from) };

@@ -13,8 +13,9 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
+use super::exact::Exact;
 use super::gate::Gate;
-use super::{Match, Spec};
+use super::{Match, Overflow, Spec};
 
 /// So few possible starts are tried one by one, each search stopping at the first byte that does
 /// not fit. It is also how often a byte may be searched again.
@@ -44,7 +45,7 @@ pub struct Work {
 
 /// The exact automata of one spec.
 pub(super) struct Expression {
-    regex: meta::Regex,
+    exact: Exact,
     group: usize,
     /// Whether a match may begin where the last one's group ended.
     shares_edges: bool,
@@ -57,13 +58,18 @@ pub(super) struct Expression {
 impl Expression {
     pub(super) fn compile(hir: &Hir, spec: &Spec) -> Result<Self, String> {
         let group = spec.group;
-        let regex = super::exact(hir, group > 0)?;
-        if group >= regex.captures_len() && group > 0 {
-            let groups = hir.properties().explicit_captures_len();
+        let groups = hir.properties().explicit_captures_len();
+        if group > groups {
             return Err(format!("group {group} is named, and the expression has {groups}"));
         }
+        let exact = Exact::of(hir, &spec.regex, group > 0)?;
         let longest = hir.properties().maximum_len();
-        Ok(Self { regex, group, shares_edges: spec.words, longest, everywhere: None })
+        Ok(Self { exact, group, shares_edges: spec.words, longest, everywhere: None })
+    }
+
+    /// Makes the automata if they have not been made.
+    pub(super) fn warm(&self) -> Result<(), &str> {
+        self.exact.get().map(|_| ())
     }
 }
 
@@ -88,18 +94,19 @@ impl<'a> Confirm<'a> {
     }
 
     /// Appends the matches of all candidates, and of those expressions that have none. A match of
-    /// a spec begins where `floor` says or behind it.
+    /// a spec begins where `floor` says or behind it. Fails where an expression's automata cannot
+    /// be made; `out` is then not to be used.
     pub(super) fn run(
         &mut self,
         haystack: &[u8],
         candidates: &mut [Candidate],
         (wanted, floor): (impl Fn(u32) -> bool, impl Fn(u32) -> usize),
         out: &mut Vec<Match>,
-    ) {
+    ) -> Result<(), Overflow> {
         candidates.sort_unstable();
         for of_spec in candidates.chunk_by(|a, b| a.spec == b.spec) {
             let spec = of_spec[0].spec;
-            self.expression(spec, haystack, out).windows(of_spec, floor(spec));
+            self.expression(spec, haystack, out)?.windows(of_spec, floor(spec));
         }
         let mut tried: Option<(Gate, bool)> = None;
         for at in 0..self.everywhere.len() {
@@ -110,12 +117,13 @@ impl<'a> Confirm<'a> {
             };
             tried = Some((gate, passes));
             if passes && wanted(spec) {
-                self.expression(spec, haystack, out).everywhere(floor(spec));
+                self.expression(spec, haystack, out)?.everywhere(floor(spec));
             }
         }
         if !self.everywhere.is_empty() {
             out.sort_unstable();
         }
+        Ok(())
     }
 
     /// What [`Confirm::run`] does for these candidates, counted and not done.
@@ -153,11 +161,12 @@ impl<'a> Confirm<'a> {
         spec: u32,
         haystack: &'s [u8],
         out: &'s mut Vec<Match>,
-    ) -> Search<'s> {
+    ) -> Result<Search<'s>, Overflow> {
         let expression = &self.expressions[spec as usize];
-        let cache =
-            self.caches[spec as usize].get_or_insert_with(|| expression.regex.create_cache());
-        Search { spec, expression, cache, slots: &mut self.slots, haystack, out }
+        let regex = expression.exact.get().map_err(|_| Overflow)?;
+        let cache = self.caches[spec as usize].get_or_insert_with(|| regex.create_cache());
+        let slots = &mut self.slots;
+        Ok(Search { spec, expression, regex, cache, slots, haystack, out })
     }
 }
 
@@ -165,6 +174,7 @@ impl<'a> Confirm<'a> {
 struct Search<'s> {
     spec: u32,
     expression: &'s Expression,
+    regex: &'s meta::Regex,
     cache: &'s mut Cache,
     slots: &'s mut Vec<Option<NonMaxUsize>>,
     haystack: &'s [u8],
@@ -183,8 +193,7 @@ impl Search<'_> {
         }
         let mut searcher = Searcher::new(Input::new(self.haystack).range(floor..));
         loop {
-            let found =
-                searcher.advance(|input| Ok(self.expression.regex.search_with(self.cache, input)));
+            let found = searcher.advance(|input| Ok(self.regex.search_with(self.cache, input)));
             let Some(found) = found else { return };
             self.report(found.start(), found.end());
         }
@@ -229,7 +238,7 @@ impl Search<'_> {
         let end = self.window_end(last_start);
         while from <= last_start {
             let input = Input::new(self.haystack).range(from..end);
-            let Some(found) = self.expression.regex.search_with(self.cache, &input) else { break };
+            let Some(found) = self.regex.search_with(self.cache, &input) else { break };
             if found.start() > last_start {
                 break;
             }
@@ -250,7 +259,7 @@ impl Search<'_> {
                     .range(start..self.window_end(start))
                     .anchored(Anchored::Yes);
                 start += 1;
-                if let Some(found) = self.expression.regex.search_with(self.cache, &input) {
+                if let Some(found) = self.regex.search_with(self.cache, &input) {
                     free = self.report(found.start(), found.end());
                     start = free;
                 }
@@ -268,7 +277,7 @@ impl Search<'_> {
             self.slots.clear();
             self.slots.resize((group + 1) * 2, None);
             let input = Input::new(self.haystack).range(start..end).anchored(Anchored::Yes);
-            self.expression.regex.search_slots_with(self.cache, &input, self.slots);
+            self.regex.search_slots_with(self.cache, &input, self.slots);
             if let (Some(from), Some(to)) = (self.slots[group * 2], self.slots[group * 2 + 1]) {
                 (group_start, group_end) = (from.get(), to.get());
             }

@@ -106,11 +106,14 @@ impl Gate {
         match node {
             Node::Edge(_) => {}
             Node::Set(set) => {
+                let mut held = [false; 3];
+                for byte in set.bytes() {
+                    held[self.sort(byte) as usize] = true;
+                }
                 let sorts = [Sort::Other, Sort::Counts, Sort::Digit];
-                let held = sorts.map(|sort| set.bytes().any(|byte| self.sort(byte) == sort));
                 let next = |state: State| {
-                    let ways = sorts.into_iter().zip(held).filter(|(_, held)| *held);
-                    ways.map(move |(sort, _)| state.then(self, sort))
+                    let ways = sorts.into_iter().filter(|&sort| held[sort as usize]);
+                    ways.map(move |sort| state.then(self, sort))
                 };
                 *states = states.iter().flat_map(|state| next(*state)).collect();
             }

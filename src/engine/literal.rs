@@ -4,6 +4,8 @@
 //! between two words are folded away, so that "act as" is one literal however it is written.
 //! Shapes are looked for in the text itself, without regard to case.
 
+use std::sync::LazyLock;
+
 use super::node::{ByteSet, CHANCES, Node, any_of};
 use super::place::Part;
 
@@ -86,11 +88,18 @@ impl Style {
         }
     }
 
-    fn variants(self, set: &ByteSet) -> Vec<u8> {
-        let mut all: Vec<u8> = set.bytes().map(|byte| self.folded(byte)).collect();
-        all.sort_unstable();
-        all.dedup();
+    fn variants(self, set: &ByteSet) -> ByteSet {
+        let mut all = ByteSet::default();
+        set.bytes().for_each(|byte| all.insert(self.folded(byte)));
         all
+    }
+
+    /// A literal with one more byte; a gap is one space of a skeleton, however long.
+    fn with(self, mut literal: Vec<u8>, byte: u8) -> Vec<u8> {
+        if self == Self::Bytes || byte != b' ' || literal.last() != Some(&b' ') {
+            literal.push(byte);
+        }
+        literal
     }
 
     /// How rare a literal is.
@@ -169,20 +178,18 @@ impl Growth {
             self.done.append(&mut self.growing);
             return;
         }
-        let style = self.style;
-        self.growing = self
-            .growing
-            .iter()
-            .flat_map(|start| {
-                bytes.iter().map(move |&byte| {
-                    let mut text = start.clone();
-                    if style == Style::Bytes || byte != b' ' || text.last() != Some(&b' ') {
-                        text.push(byte);
-                    }
-                    text
-                })
-            })
-            .collect();
+        let mut copies = Vec::with_capacity(self.growing.len() * bytes.len().saturating_sub(1));
+        for byte in bytes.bytes().skip(1) {
+            copies.extend(self.growing.iter().map(|start| self.style.with(start.clone(), byte)));
+        }
+        if let Some(byte) = bytes.bytes().next() {
+            let style = self.style;
+            self.growing = std::mem::take(&mut self.growing)
+                .into_iter()
+                .map(|start| style.with(start, byte))
+                .collect();
+        }
+        self.growing.append(&mut copies);
     }
 
     fn also(&mut self, mut without: Vec<Vec<u8>>) {
@@ -287,8 +294,8 @@ fn word_bits(literal: &[u8]) -> f64 {
     literal
         .chunk_by(|a, b| letter(a) == letter(b))
         .map(|row| {
-            let by_signs: f64 = row.iter().map(|&byte| -skeleton_chance(byte).log2()).sum();
-            if COMMON.contains(&row) {
+            let by_signs: f64 = row.iter().map(|&byte| SKELETON_BITS[usize::from(byte)]).sum();
+            if is_common(row) {
                 common += 1;
                 by_signs.min(if common == 1 { COMMON_BITS } else { NEXT_COMMON_BITS })
             } else {
@@ -305,15 +312,23 @@ fn byte_bits(literal: &[u8]) -> f64 {
     literal
         .chunk_by(|a, b| letter(a) && letter(b))
         .map(|row| {
-            let by_signs: f64 = row.iter().map(|&byte| -lower_chance(byte).log2()).sum();
+            let by_signs: f64 = row.iter().map(|&byte| LOWER_BITS[usize::from(byte)]).sum();
             match row.len() {
                 1 => by_signs,
                 2..=4 => by_signs.min(FEW_LETTERS_BITS * (row.len() - 1) as f64),
-                _ if COMMON.contains(&row) => COMMON_BITS,
+                _ if is_common(row) => COMMON_BITS,
                 _ => by_signs,
             }
         })
         .sum()
+}
+
+/// What a byte of a skeleton, and of a text in lower case, adds to how rare a literal is.
+static SKELETON_BITS: LazyLock<[f64; 256]> = LazyLock::new(|| bits_of(skeleton_chance));
+static LOWER_BITS: LazyLock<[f64; 256]> = LazyLock::new(|| bits_of(lower_chance));
+
+fn bits_of(chance: fn(u8) -> f64) -> [f64; 256] {
+    std::array::from_fn(|byte| -chance(byte as u8).log2())
 }
 
 /// Two letters in a row stand at one place in some fifty, three at one in three thousand.
@@ -338,13 +353,17 @@ fn skeleton_chance(byte: u8) -> f64 {
     }
 }
 
+fn is_common(word: &[u8]) -> bool {
+    COMMON.binary_search(&word).is_ok()
+}
+
 /// A common English word begins at one place in some five hundred.
 const COMMON_BITS: f64 = 9.0;
 /// Common words stand beside each other more often than by chance.
 const NEXT_COMMON_BITS: f64 = 5.0;
 
 /// Words that most chat messages hold, as skeletons: those of common lists of English that a
-/// phrase may name, and verbs of request.
+/// phrase may name, and verbs of request. Sorted.
 const COMMON: &[&[u8]] = &[
     b"a",
     b"about",
@@ -615,3 +634,26 @@ const COMMON: &[&[u8]] = &[
     b"you",
     b"your",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_words_are_sorted_skeletons() {
+        assert!(COMMON.is_sorted_by(|a, b| a < b));
+        for word in COMMON {
+            let skeleton: Vec<u8> = word.iter().map(|&byte| Style::Words.folded(byte)).collect();
+            assert_eq!(*word, skeleton);
+            assert!(is_common(word));
+        }
+        assert!(!is_common(b"oniyx"));
+    }
+
+    #[test]
+    fn a_common_word_is_as_common_as_it_is() {
+        assert!(word_bits(b"instructions") < word_bits(b"instruction5"));
+        assert!(word_bits(b" the system ") < word_bits(b" the systen "));
+        assert!((word_bits(b"system") - COMMON_BITS).abs() < f64::EPSILON);
+    }
+}

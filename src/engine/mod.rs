@@ -8,11 +8,10 @@
 
 use std::fmt;
 
-use regex_automata::meta;
-use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::hir::Hir;
 
 mod confirm;
+mod exact;
 mod first;
 mod gate;
 mod literal;
@@ -81,7 +80,7 @@ pub struct CompileError {
 
 /// The text could not be searched whole: "could not scan", which is never "nothing found".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the first pass gave up: too many candidates, or too long a text")]
+#[error("the text could not be searched whole: too many candidates, or too long a text")]
 pub struct Overflow;
 
 /// How an expression is looked for; printed by `weir patterns explain`.
@@ -98,6 +97,7 @@ pub struct Engine {
     expressions: Vec<Expression>,
     plans: Vec<Plan>,
     first: FirstPass,
+    shortest: usize,
 }
 
 /// Working memory of one thread; borrows its [`Engine`].
@@ -109,7 +109,8 @@ pub struct Scanner<'a> {
 }
 
 impl Engine {
-    /// Compiles all expressions.
+    /// Compiles all expressions, but for the exact automata of those that are small: these are made
+    /// when a text first asks for them, or by [`Engine::warm`].
     ///
     /// # Errors
     /// [`CompileError`] names the first expression that is not valid or too large, or says that
@@ -132,7 +133,22 @@ impl Engine {
             }
         }
         let plans = served.iter().map(Plan::from).collect();
-        Ok(Self { expressions, plans, first })
+        let least = |hir: &Hir| hir.properties().minimum_len().unwrap_or(usize::MAX);
+        let shortest = hirs.iter().map(least).min().unwrap_or(usize::MAX);
+        Ok(Self { expressions, plans, first, shortest })
+    }
+
+    /// Makes all exact automata that no text has asked for so far, so that none waits for its own.
+    /// `go_on` is asked before each.
+    ///
+    /// # Errors
+    /// [`CompileError`] names the first that cannot be made.
+    pub fn warm(&self, mut go_on: impl FnMut() -> bool) -> Result<(), CompileError> {
+        for (at, expression) in self.expressions.iter().enumerate().take_while(|_| go_on()) {
+            let error = |reason: &str| CompileError { spec: Some(at), reason: reason.to_owned() };
+            expression.warm().map_err(error)?;
+        }
+        Ok(())
     }
 
     /// Working memory for one thread.
@@ -150,6 +166,12 @@ impl Engine {
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         &self.plans
+    }
+
+    /// No match is shorter than so many bytes.
+    #[must_use]
+    pub fn shortest(&self) -> usize {
+        self.shortest
     }
 
     /// The automata in use: `vectorscan` or `rust`.
@@ -176,7 +198,7 @@ impl Scanner<'_> {
     /// Finds all matches of all specs, in the order of specs, and of starts within one spec. Clears `out` first.
     ///
     /// # Errors
-    /// [`Overflow`] when the first pass gave up; `out` is then empty.
+    /// [`Overflow`] when the text could not be searched whole; `out` is then empty.
     pub fn matches(&mut self, haystack: &[u8], out: &mut Vec<Match>) -> Result<(), Overflow> {
         self.matches_where(haystack, |_| true, out)
     }
@@ -184,7 +206,7 @@ impl Scanner<'_> {
     /// The same for those specs only that `wanted` names: the others cost nothing but the first pass.
     ///
     /// # Errors
-    /// [`Overflow`] when the first pass gave up; `out` is then empty.
+    /// [`Overflow`] when the text could not be searched whole; `out` is then empty.
     pub fn matches_where(
         &mut self,
         haystack: &[u8],
@@ -198,7 +220,7 @@ impl Scanner<'_> {
     /// `floor` says or behind it, and what stands before is seen by assertions only.
     ///
     /// # Errors
-    /// [`Overflow`] when the first pass gave up; `out` is then empty.
+    /// [`Overflow`] when the text could not be searched whole; `out` is then empty.
     pub fn matches_from(
         &mut self,
         haystack: &[u8],
@@ -209,8 +231,11 @@ impl Scanner<'_> {
         out.clear();
         self.candidates.clear();
         self.first.find(haystack, &wanted, self.limit, &mut self.candidates)?;
-        self.confirm.run(haystack, &mut self.candidates, (wanted, floor), out);
-        Ok(())
+        let whole = self.confirm.run(haystack, &mut self.candidates, (wanted, floor), out);
+        if whole.is_err() {
+            out.clear();
+        }
+        whole
     }
 
     /// The places that the first pass names, before confirmation; for tests and measurements.
@@ -226,15 +251,18 @@ impl Scanner<'_> {
 
 impl Scanner<'_> {
     /// The second pass alone, for candidates that the first one named; for measurements.
+    ///
+    /// # Errors
+    /// [`Overflow`] as [`Scanner::matches`].
     pub fn confirm(
         &mut self,
         haystack: &[u8],
         candidates: &mut [Candidate],
         wanted: impl Fn(u32) -> bool,
         out: &mut Vec<Match>,
-    ) {
+    ) -> Result<(), Overflow> {
         out.clear();
-        self.confirm.run(haystack, candidates, (wanted, |_| 0), out);
+        self.confirm.run(haystack, candidates, (wanted, |_| 0), out)
     }
 
     /// What the second pass does for these candidates, by spec; for measurements.
@@ -252,13 +280,4 @@ fn parse(regex: &str) -> Result<Hir, String> {
         .build()
         .parse(regex)
         .map_err(|error| error.to_string())
-}
-
-/// Compiles the exact automata of one expression.
-fn exact(hir: &Hir, captures: bool) -> Result<meta::Regex, String> {
-    let config = meta::Config::new()
-        .utf8_empty(false)
-        .nfa_size_limit(Some(10 << 20))
-        .which_captures(if captures { WhichCaptures::All } else { WhichCaptures::Implicit });
-    meta::Builder::new().configure(config).build_from_hir(hir).map_err(|error| error.to_string())
 }

@@ -4,7 +4,7 @@
 //! stop or kill a broker start one of their own by the same script, under another name.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -64,6 +64,32 @@ impl Broker {
             .collect();
         for made in wait(admin.create_topics(&wanted, &options())).expect("topics are created") {
             made.unwrap_or_else(|(name, code)| panic!("topic {name} was not created: {code}"));
+        }
+        self.await_topics(topics);
+    }
+
+    /// Waits until clients can use topics: the controller has made them before the broker knows
+    /// of them.
+    fn await_topics(&self, topics: &[NamedTopic]) {
+        let client: BaseConsumer = self.client().create().expect("a client");
+        let patience = Duration::from_secs(10);
+        let deadline = Instant::now() + patience;
+        for (name, partitions, _) in topics {
+            loop {
+                let metadata = client.fetch_metadata(Some(name), patience).expect("metadata");
+                let known = metadata.topics().iter().find(|topic| topic.name() == name);
+                let led = known.map_or(0, |topic| {
+                    topic.partitions().iter().filter(|each| each.leader() >= 0).count()
+                });
+                if led == *partitions as usize {
+                    break;
+                }
+                assert!(
+                    Instant::now() < deadline,
+                    "topic {name} has {led} of {partitions} leaders"
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
     }
 

@@ -250,11 +250,11 @@ fn confirm_times(rules: &Rules, texts: &[&str]) -> Result<Vec<Duration>, Failure
     Ok(times)
 }
 
-fn least(mut work: impl FnMut()) -> Duration {
+fn least<T>(mut work: impl FnMut() -> T) -> Duration {
     (0..ROUNDS)
         .map(|_| {
             let begun = Instant::now();
-            work();
+            std::hint::black_box(work());
             begun.elapsed()
         })
         .min()

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use weir::detect::Scan;
 use weir::event::{Event, Millis, RawSpan};
 use weir::finding::{Confidence, Family, Finding, Severity, Source, ViewName};
-use weir::inspect::{At, Incoming, Setup, decide, item};
+use weir::inspect::{At, Incoming, Prints, Setup, Table, decide, item};
 use weir::policy::{Orders, Policy};
 use weir::state::{Partition, Staged};
 use weir::wire::event::{FieldMap, ReadLimits, read};
@@ -122,7 +122,8 @@ fn main() {
             let now = staged.advance(Millis(at as i64));
             let at = At { topic: "t", partition: 0, offset: at as i64, now };
             let item = items[at.offset as usize];
-            let incoming = Incoming { event, at, item, partitions: 0, scan: &scan };
+            let (scan, prints, shared) = (&scan, Prints::NONE, Table::NONE);
+            let incoming = Incoming { event, at, item, partitions: 0, scan, prints, shared };
             black_box(decide(&setup, &Orders::default(), &mut staged, &incoming));
         }
     });

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::event::RawSpan;
+use crate::event::{Millis, RawSpan};
 
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -249,6 +249,23 @@ impl Finding {
         let key = |finding: &Self| (finding.field, finding.span);
         key(self).cmp(&key(other)).then_with(|| self.source.rule.cmp(&other.source.rule))
     }
+}
+
+/// Who had a value before it turned up elsewhere, by the names that the sender gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// When, on the clock of the partition that saw it.
+    pub at: Millis,
+    /// Tenant, or empty.
+    pub tenant: String,
+    /// Agent.
+    pub agent: String,
+    /// Session.
+    pub session: Option<String>,
+    /// Whom the agent served.
+    pub user: Option<String>,
+    /// Partition and offset of the entry that says so, where another partition told it.
+    pub entry: Option<(i32, i64)>,
 }
 
 named! {

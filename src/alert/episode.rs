@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::alert::{Alert, Cause, MAX_EVENT_IDS, Origin, State};
 use crate::event::{Kind, Millis};
-use crate::finding::{Action, Confidence, Family, Severity};
+use crate::finding::{Action, Confidence, Family, Seen, Severity};
 use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Staged, owner};
 
@@ -83,6 +83,8 @@ pub struct Sign<'a> {
     pub message: &'a str,
     /// Keyed fingerprint of a secret, hexadecimal.
     pub fingerprint: Option<String>,
+    /// Who had the value before that turned up here.
+    pub seen: Option<&'a Seen>,
     /// Numbers that others know the rule by.
     pub tags: &'a [String],
 }
@@ -143,6 +145,7 @@ pub fn fold_figures(
                 rule: CEILING,
                 message: "more alerts than one agent may open in an hour; the others are counted here",
                 fingerprint: None,
+                seen: None,
                 tags: &[],
                 ..sign.clone()
             };
@@ -291,6 +294,7 @@ fn opened(sign: &Sign<'_>, origin: Origin, now: Millis) -> Alert {
         message: sign.message.to_owned(),
         event_ids: vec![sign.event_id.to_owned()],
         fingerprint: sign.fingerprint.clone(),
+        seen: sign.seen.cloned(),
         typical: None,
         actual: None,
         score: None,
@@ -325,8 +329,8 @@ fn key_with(
     Key { owner: owner::EPISODE, id }
 }
 
-/// Version 1 had no tags.
-const VERSION: u8 = 2;
+/// Version 1 had no tags, version 2 not who had a value before.
+const VERSION: u8 = 3;
 const COUNT_VERSION: u8 = 1;
 /// For keys that are about an agent and nothing that was done or found.
 const NOTHING: (Action, Family) = (Action::Allow, Family::System);
@@ -340,7 +344,7 @@ impl Episode {
         let alert = &self.alert;
         let opt = |n: Option<f64>| n.map(|n| n.to_string());
         let (typical, actual, score) = (opt(alert.typical), opt(alert.actual), opt(alert.score));
-        Pack::new(VERSION)
+        let out = Pack::new(VERSION)
             .millis(alert.last)
             .millis(self.told)
             .bytes(&alert.count.to_be_bytes())
@@ -366,14 +370,26 @@ impl Episode {
             .maybe(actual.as_deref())
             .maybe(score.as_deref())
             .texts(&alert.event_ids)
-            .texts(&alert.tags)
+            .texts(&alert.tags);
+        let Some(seen) = &alert.seen else { return out.number(0).done() };
+        let place = seen.entry.map_or(0, |_| 1);
+        let (partition, offset) = seen.entry.unwrap_or_default();
+        out.number(1)
+            .millis(seen.at)
+            .text(&seen.tenant)
+            .text(&seen.agent)
+            .maybe(seen.session.as_deref())
+            .maybe(seen.user.as_deref())
+            .number(place)
+            .bytes(&partition.to_be_bytes())
+            .bytes(&offset.to_be_bytes())
             .done()
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let untagged = Unpack::new(1, bytes);
-        let tagged = untagged.is_none();
-        let mut from = untagged.or_else(|| Unpack::new(VERSION, bytes))?;
+        let version = *bytes.first()?;
+        let known = (1..=VERSION).contains(&version);
+        let mut from = Unpack::new(version, bytes).filter(|_| known)?;
         let (last, told) = (from.millis()?, from.millis()?);
         let count = u64::from_be_bytes(from.fixed()?);
         let times = u32::from_be_bytes(from.fixed()?).max(1);
@@ -387,7 +403,7 @@ impl Episode {
             None => Some(None),
             Some(text) => text.parse().ok().map(Some),
         };
-        let alert = Alert {
+        let mut alert = Alert {
             state: State::Open,
             episode,
             cause: Cause::Timer,
@@ -415,8 +431,22 @@ impl Episode {
             actual: number(from.maybe()?)?,
             score: number(from.maybe()?)?,
             event_ids: from.texts()?,
-            tags: if tagged { from.texts()? } else { Vec::new() },
+            tags: if version > 1 { from.texts()? } else { Vec::new() },
+            seen: None,
         };
+        if version > 2 && from.number()? == 1 {
+            alert.seen = Some(Seen {
+                at: from.millis()?,
+                tenant: from.text()?,
+                agent: from.text()?,
+                session: from.maybe()?,
+                user: from.maybe()?,
+                entry: None,
+            });
+            let told = from.number()? == 1;
+            let place = (i32::from_be_bytes(from.fixed()?), i64::from_be_bytes(from.fixed()?));
+            alert.seen.iter_mut().for_each(|seen| seen.entry = told.then_some(place));
+        }
         Some(Self { alert, told, times })
     }
 }
@@ -446,6 +476,7 @@ mod tests {
             confidence: Confidence::Medium,
             message: "asks to drop earlier instructions",
             fingerprint: Some("ab".into()),
+            seen: None,
             tags: &[],
         }
     }
@@ -497,11 +528,14 @@ mod tests {
         let written = staged.get(&key(&sign("s", "e"))).unwrap().to_vec();
         let with = Episode::read(&written).unwrap();
         assert!(with.alert.tags.is_empty());
-        // Version 1 ends where the tags begin: an empty list of one byte.
+        // Version 2 ends where it is said who had a value before, one byte for nobody, and
+        // version 1 where the tags begin, an empty list of one byte.
         let mut before = written.clone();
-        before.pop();
-        before[0] = 1;
-        assert_eq!(Episode::read(&before), Some(with));
+        for version in [2, 1] {
+            before.pop();
+            before[0] = version;
+            assert_eq!(Episode::read(&before).as_ref(), Some(&with), "version {version}");
+        }
         let tags = ["OWASP-LLM01".to_owned()];
         let mut staged = Staged::new(&partition);
         let tagged = Sign { tags: &tags, ..sign("other", "e") };

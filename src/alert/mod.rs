@@ -8,7 +8,7 @@
 mod episode;
 
 use crate::event::{Kind, Millis};
-use crate::finding::{Action, Confidence, Family, Severity};
+use crate::finding::{Action, Confidence, Family, Seen, Severity};
 
 pub use episode::{Figures, Folding, Sign, close, close_family, close_oldest, fold, fold_figures};
 
@@ -104,6 +104,8 @@ pub struct Alert {
     pub event_ids: Vec<String>,
     /// Keyed fingerprint of the first secret, hexadecimal; `None` without a key or a secret.
     pub fingerprint: Option<String>,
+    /// Who had the value before that turned up here.
+    pub seen: Option<Seen>,
     /// What was to be expected.
     pub typical: Option<f64>,
     /// What was seen instead.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::{Head, InForce, hex, push_hex};
 use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, Segment};
-use crate::finding::{Action, Classified, Finding, Scoring};
+use crate::finding::{Action, Classified, Finding, Scoring, Seen};
 use crate::policy::{Command, Mode, Order, Scope, Silence};
 use crate::redact::{Edit, apply};
 
@@ -50,6 +50,8 @@ pub struct Frame<'a> {
     pub control: i64,
     /// W3C trace context.
     pub trace: Option<&'a str>,
+    /// Partition and offset of every entry of another partition that the decision looked at.
+    pub shared: &'a [(i32, i64)],
 }
 
 /// One reason, as audit keeps it.
@@ -61,6 +63,8 @@ pub struct Why<'a> {
     pub action: Action,
     /// Whether that is carried out.
     pub mode: Mode,
+    /// Who had the value before that turned up here.
+    pub seen: Option<&'a Seen>,
 }
 
 /// What was decided.
@@ -108,6 +112,14 @@ pub fn decision<'w>(
     let keys = cut_keys(event, edits);
     write_result(&mut out, result);
     write_reasons(&mut out, Some((event, &keys)), reasons);
+    if !frame.shared.is_empty() {
+        out.list("shared", frame.shared.iter(), |out, (partition, offset)| {
+            out.open();
+            out.number("partition", i64::from(*partition));
+            out.number("offset", *offset);
+            out.close();
+        });
+    }
     let said = Said { event, edits, keys: &keys, stated: stated(event) };
     write_tool(&mut out, &said);
     write_stated(&mut out, &said);
@@ -280,11 +292,30 @@ fn write_reasons<'w>(
             out.number("end", why.finding.span.end as i64);
             out.text("view", &why.finding.view.0);
         }
+        if let Some(seen) = why.seen {
+            write_seen(out, seen);
+        }
         out.close();
     });
     if all > REASONS_MAX {
         out.number("reasons_total", all as i64);
     }
+}
+
+fn write_seen(out: &mut Json, seen: &Seen) {
+    out.key("first_seen");
+    out.open();
+    out.number("time", seen.at.0);
+    out.maybe("tenant", Some(seen.tenant.as_str()).filter(|tenant| !tenant.is_empty()));
+    out.text("agent", &seen.agent);
+    out.maybe("session", seen.session.as_deref());
+    out.maybe("user", seen.user.as_deref());
+    out.text("scope", if seen.entry.is_some() { "shared" } else { "partition" });
+    if let Some((partition, offset)) = seen.entry {
+        out.number("partition", i64::from(partition));
+        out.number("offset", offset);
+    }
+    out.close();
 }
 
 /// The strings of an event, and what is cut out of them.

@@ -50,7 +50,7 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
         out.line(format_args!("{}: {value}  # {origin}", setting.path))?;
     }
     // What the settings point at must be usable, too: that is what `weir run` would find out.
-    let policy = pack::policy(&loaded.config)?;
+    let policy = pack::governing(&loaded.config)?;
     let rules = pack::rule_set(&loaded.config.patterns)?;
     note(format_args!(
         "{} rules, pack {:.12}, policy {:.12}",

@@ -150,13 +150,26 @@ pub(super) fn policy(config: &Config) -> Result<Policy, Failure> {
     }
 }
 
+/// The same, to decide with: what it asks for must be there.
+pub(super) fn governing(config: &Config) -> Result<Policy, Failure> {
+    let policy = policy(config)?;
+    if policy.taint.is_some() && config.keys.fingerprint.is_none() {
+        return Err(Failure::usage(anyhow!(
+            "the policy asks for `taint`, and `keys.fingerprint` is not set: values are \
+             remembered as keyed hashes only"
+        ))
+        .hint("write 32 random bytes to a file and set `keys: { fingerprint: \"file:PATH\" }`"));
+    }
+    Ok(policy)
+}
+
 fn step(config: &Config, partitions: u32, pack: String) -> Result<Step, Failure> {
     let key = |secret: &Option<Secret>| secret.as_ref().map(|secret| Key32(*secret.bytes()));
     let map = config.field_map().context("the field map cannot be used").map_err(Failure::usage)?;
     let mut step = Step::new(config.topics.events.clone(), partitions, pack);
     step.control_topic.clone_from(&config.topics.control);
     step.setup = inspect::Setup {
-        policy: policy(config)?.with_mode(config.mode),
+        policy: governing(config)?.with_mode(config.mode),
         keys: inspect::Keys {
             fingerprint: key(&config.keys.fingerprint),
             redaction: key(&config.keys.redaction),

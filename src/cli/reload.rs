@@ -183,7 +183,7 @@ impl<'a> Reloader<'a> {
                 set.hash
             ));
         }
-        let policy = pack::policy(self.config).map_err(|failure| failure.to_string())?;
+        let policy = pack::governing(self.config).map_err(|failure| failure.to_string())?;
         let policy = policy.with_mode(self.config.mode);
         if set.hash == before.step.pack && policy.hash == before.step.setup.policy.hash {
             return Ok(Came::Same);

@@ -265,6 +265,12 @@ pub struct Limits {
     pub episodes: u64,
     /// Agents of a partition with a behaviour profile.
     pub profiles: u64,
+    /// Secrets and personal data of a partition whose holders are known.
+    pub taint_values: u64,
+    /// Rows of words of a partition whose holders are known.
+    pub taint_rows: u64,
+    /// When they are forgotten.
+    pub taint_keep_ms: u64,
 }
 
 impl Default for Config {
@@ -340,6 +346,9 @@ impl Default for Config {
                 late_window_ms: decide.late_window_ms as u64,
                 episodes: decide.folding.episodes as u64,
                 profiles: decide.profiles as u64,
+                taint_values: decide.taint_values as u64,
+                taint_rows: decide.taint_rows as u64,
+                taint_keep_ms: decide.taint_keep_ms as u64,
             },
         }
     }
@@ -443,6 +452,9 @@ impl Config {
             late_often: limits.late_often,
             late_window_ms: limits.late_window_ms as i64,
             profiles: limits.profiles as usize,
+            taint_values: limits.taint_values as usize,
+            taint_rows: limits.taint_rows as usize,
+            taint_keep_ms: limits.taint_keep_ms as i64,
             folding: Folding {
                 episodes: limits.episodes as usize,
                 first_update_ms: alerts.first_update_ms as i64,

@@ -94,7 +94,7 @@ settings! {
     "behavior.warnings" "false warnings that you will live with, in a thousand agent-weeks" |c| Slot::Number(&mut c.behavior.warnings, 1..=1_000_000);
     "behavior.criticals" "false critical alerts that you will live with, in a thousand agent-weeks" |c| Slot::Number(&mut c.behavior.criticals, 1..=1_000_000);
     "behavior.time_zone" "POSIX rule of the time zone in which hours and weekends are counted, such as `CET-1CEST,M3.5.0,M10.5.0/3`" |c| Slot::Text(&mut c.behavior.time_zone);
-    "keys.fingerprint" "key of the fingerprints of secrets in alerts: `file:PATH` or `env:NAME`; null: fingerprints are left out" |c| Slot::Key(&mut c.keys.fingerprint);
+    "keys.fingerprint" "key of the fingerprints of secrets in alerts, and of values across sessions; the same on all instances: `file:PATH` or `env:NAME`; null: fingerprints are left out" |c| Slot::Key(&mut c.keys.fingerprint);
     "keys.control" "key that signs orders" |c| Slot::Key(&mut c.keys.control);
     "keys.audit" "key that signs anchors of the audit chain" |c| Slot::Key(&mut c.keys.audit);
     "keys.redaction" "key of redaction tags; the same on all instances" |c| Slot::Key(&mut c.keys.redaction);
@@ -126,6 +126,9 @@ settings! {
     "limits.late_often" "so many backdated events of an agent within `limits.late_window_ms` are an alert" |c| Slot::Number(&mut c.limits.late_often, 1..=1_000_000);
     "limits.late_window_ms" "see `limits.late_often`" |c| Slot::Number(&mut c.limits.late_window_ms, 1_000..=86_400_000);
     "limits.profiles" "agents of a partition with a behaviour profile; with more, the one silent for longest is forgotten" |c| Slot::Number(&mut c.limits.profiles, 1..=10_000_000);
+    "limits.taint_values" "secrets and personal data of a partition whose holders are known, where the policy has `taint`; with more, what was seen longest ago is forgotten; each takes 620 bytes at most" |c| Slot::Number(&mut c.limits.taint_values, 1..=10_000_000);
+    "limits.taint_rows" "likewise rows of words" |c| Slot::Number(&mut c.limits.taint_rows, 1..=10_000_000);
+    "limits.taint_keep_ms" "they are forgotten when they were not seen for so long, or an eighth less" |c| Slot::Number(&mut c.limits.taint_keep_ms, 1_000..=31_536_000_000);
     "limits.episodes" "open alert episodes of a partition; with more, the one that would close first closes early" |c| Slot::Number(&mut c.limits.episodes, 1..=1_000_000);
 }
 

@@ -9,7 +9,8 @@ use crate::finding::{Action, Confidence, Family, Finding, Severity};
 use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, look};
 use crate::inspect::behave;
 use crate::inspect::govern::judge;
-use crate::inspect::{Decision, Incoming, Reason, Setup};
+use crate::inspect::taint;
+use crate::inspect::{Decision, Incoming, Reason, Setup, Shared};
 use crate::policy::{Breach, Mode, Orders};
 use crate::redact::{Cut, Edit, Tags, is_redacted, plain_tag, plan, written};
 use crate::state::Staged;
@@ -32,6 +33,14 @@ pub fn decide<'s>(
         let ruling = setup.policy.ruling(event, found);
         let mode = ordered.unwrap_or(ruling.mode);
         reasons.push(Reason { finding: found.clone(), action: ruling.action, mode });
+    }
+    let tainted = taint::judge(setup, staged, incoming);
+    let mut shared = Shared { used: tainted.used, ..Shared::default() };
+    for (finding, seen) in tainted.findings {
+        let ruling = setup.policy.ruling(event, &finding);
+        let mode = ordered.unwrap_or(ruling.mode);
+        shared.seen.push((reasons.len(), seen));
+        reasons.push(Reason { finding, action: ruling.action, mode });
     }
     let mut governed = judge(setup, staged, incoming, repeat);
     let judged = reasons.len();
@@ -88,7 +97,7 @@ pub fn decide<'s>(
             let (allowed, came) = breach.figures?;
             Some(Figures { typical: Some(allowed), actual: Some(came), score: None })
         };
-        tell((setup, orders), staged, incoming, &reasons, figures, &mut alerts);
+        tell((setup, orders), staged, incoming, (&reasons, &shared), figures, &mut alerts);
         if let Some(said) = &behavior {
             behave::tell((setup, orders), staged, incoming, said, &reasons, &mut alerts);
         }
@@ -103,6 +112,9 @@ pub fn decide<'s>(
     };
     let hold = governed.hold.take().filter(|_| held_back && reasons.iter().all(only));
     governed.settle(setup, staged, event, &scan.findings, !held_back);
+    if !repeat && !held_back {
+        shared.out = taint::learn(setup, staged, event, incoming.prints);
+    }
     Decision {
         action,
         enforced: mode == Mode::Enforce,
@@ -118,6 +130,7 @@ pub fn decide<'s>(
         alerts,
         audit_edits,
         notes,
+        shared,
     }
 }
 
@@ -238,7 +251,7 @@ fn tell(
     (setup, orders): (&Setup, &Orders),
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, '_>,
-    reasons: &[Reason],
+    (reasons, shared): (&[Reason], &Shared),
     figures: impl Fn(usize) -> Option<Figures>,
     alerts: &mut Vec<Alert>,
 ) {
@@ -268,6 +281,7 @@ fn tell(
         sign.fingerprint = same().find_map(|reason| fingerprint(setup, incoming.event, reason));
         // What was measured is told of the rule that the alert names.
         let measured = reasons.iter().position(|reason| std::ptr::eq(reason, first));
+        sign.seen = measured.and_then(|at| shared.seen(at));
         let figures = measured.and_then(&figures).unwrap_or_default();
         let origin = origin(incoming, alerts);
         fold_figures(staged, &setup.limits.folding, &sign, figures, origin, alerts);
@@ -316,6 +330,7 @@ pub(super) fn sign<'a>(event: &'a Event<'_>, reason: &'a Reason) -> Sign<'a> {
         confidence: reason.finding.confidence,
         message: &source.message,
         fingerprint: None,
+        seen: None,
         tags: &source.tags,
     }
 }

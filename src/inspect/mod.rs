@@ -12,6 +12,7 @@ mod govern;
 mod late;
 mod route;
 mod scores;
+mod taint;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub use govern::{approve, call_hash, grant, resume};
 pub use late::second_look;
 pub use route::{murmur2, partition_of};
 pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
+pub use taint::{ENTRY_BYTES, NoEntry, Prints, Share, Shared, Table, forget, prints};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +68,13 @@ pub struct Limits {
     pub late_window_ms: i64,
     /// Agents with a behaviour profile; with more, the one silent for longest is forgotten.
     pub profiles: usize,
+    /// Secrets and personal data whose holders are known; with more, the one that would be
+    /// forgotten first goes. Each takes [`ENTRY_BYTES`] at most.
+    pub taint_values: usize,
+    /// Likewise rows of words.
+    pub taint_rows: usize,
+    /// They are forgotten when no new party was seen with them for so long, or an eighth earlier.
+    pub taint_keep_ms: i64,
     /// How alerts fold.
     pub folding: Folding,
 }
@@ -84,6 +93,9 @@ impl Default for Limits {
             late_often: 20,
             late_window_ms: 3_600_000,
             profiles: 1_000_000,
+            taint_values: 50_000,
+            taint_rows: 50_000,
+            taint_keep_ms: 604_800_000,
             folding: Folding::default(),
         }
     }
@@ -126,6 +138,10 @@ pub struct Incoming<'a, 's> {
     pub partitions: u32,
     /// What the scan found.
     pub scan: &'s Scan,
+    /// What of it may be known from other sessions; see [`prints`].
+    pub prints: &'a Prints,
+    /// What other partitions know.
+    pub shared: &'a Table,
 }
 
 /// Where an event stands in the log.
@@ -193,6 +209,8 @@ pub struct Decision<'s> {
     pub audit_edits: Vec<Edit>,
     /// What to count.
     pub notes: Notes,
+    /// What it has to do with other sessions and partitions.
+    pub shared: Shared,
 }
 
 /// Oddities of an event that are counted.

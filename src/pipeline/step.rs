@@ -14,8 +14,8 @@ use crate::detect::{Scan, Scratch};
 use crate::event::{Event, Millis};
 use crate::finding::Action;
 use crate::inspect::{
-    At, Incoming, Notes, Setup, accept, approve, decide, grant, item, partition_of, reset, resume,
-    second_look,
+    At, Incoming, Notes, Prints, Setup, Table, accept, approve, decide, forget, grant, item,
+    partition_of, prints, reset, resume, second_look,
 };
 use crate::pipeline::asking::{Asked, Asking, Second};
 use crate::pipeline::log::{InRecord, OutRecord};
@@ -66,10 +66,11 @@ impl Scanned<'_> {
     /// The same with bytes of its own, for where it is moved along with its record.
     #[must_use]
     pub fn into_owned(self) -> Scanned<'static> {
-        let read = self.read.map(|Readable { event, item, scan, asked }| Readable {
+        let read = self.read.map(|Readable { event, item, scan, prints, asked }| Readable {
             event: event.into_owned(),
             item,
             scan,
+            prints,
             asked,
         });
         Scanned { read }
@@ -104,6 +105,8 @@ struct Readable<'r> {
     event: Event<'r>,
     item: Item,
     scan: Scan,
+    /// What of it may be known from other sessions.
+    prints: Prints,
     /// Scores that are still to come.
     asked: Option<Asked>,
 }
@@ -162,7 +165,8 @@ impl Step {
             Some(value) => read(value, &self.map, &self.read).map(|event| {
                 let item = item(&event, value);
                 let scan = scratch.scan(&event);
-                Readable { event, item, scan, asked: None }
+                let prints = prints(&self.setup, &event, &scan);
+                Readable { event, item, scan, prints, asked: None }
             }),
         };
         let read = read.map_err(|unreadable| Refused {
@@ -190,12 +194,26 @@ impl Step {
         Scanned { read: Err(Refused { stage: Stage::Inspect, reason, unreadable }) }
     }
 
-    /// The half in offset order: moves the partition's clock, fires what is due, decides,
-    /// and appends every record that this one causes. `took_us` goes into the verdict.
+    /// [`Step::record_among`] without other partitions.
     pub fn record(
         &self,
         staged: &mut Staged<'_>,
         orders: &Orders,
+        record: &InRecord,
+        scanned: &Scanned<'_>,
+        took_us: u64,
+        out: &mut Vec<OutRecord>,
+    ) -> Outcome {
+        self.record_among((Table::NONE, orders), staged, record, scanned, took_us, out)
+    }
+
+    /// The half in offset order: moves the partition's clock, fires what is due, decides,
+    /// and appends every record that this one causes. `took_us` goes into the verdict. What
+    /// other partitions know and what operators ordered is that of an instant before.
+    pub fn record_among(
+        &self,
+        (shared, orders): (&Table, &Orders),
+        staged: &mut Staged<'_>,
         record: &InRecord,
         scanned: &Scanned<'_>,
         took_us: u64,
@@ -211,9 +229,9 @@ impl Step {
         self.timers(staged, record.partition, now, out);
         match &scanned.read {
             Err(refused) => outputs.refused(staged, refused, out),
-            Ok(Readable { event, item, scan, .. }) => {
-                let incoming =
-                    Incoming { event, at, item: *item, partitions: self.partitions, scan };
+            Ok(Readable { event, item, scan, prints, .. }) => {
+                let (item, partitions) = (*item, self.partitions);
+                let incoming = Incoming { event, at, item, partitions, scan, prints, shared };
                 let decision = decide(&self.setup, orders, staged, &incoming);
                 outputs.decided(staged, event, decision, out)
             }
@@ -230,6 +248,10 @@ impl Step {
         out: &mut Vec<OutRecord>,
     ) {
         while let Some((deadline, key)) = staged.due(until) {
+            if matches!(key.owner, owner::TAINT | owner::TAINT_TEXT) {
+                out.extend(forget(staged, key).map(|told| outputs::share(partition, told)));
+                continue;
+            }
             if key.owner != owner::EPISODE {
                 // A session or a count that nobody has touched for long enough is forgotten.
                 staged.remove(key);

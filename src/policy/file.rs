@@ -1,6 +1,7 @@
 //! The policy file: YAML into a [`Policy`], with errors that say where and what is allowed.
 
 mod govern;
+mod taint;
 mod values;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ struct File {
     #[serde(default)]
     breakers: Vec<Spanned<govern::BreakerText>>,
     canaries: Option<govern::CanariesText>,
+    taint: Option<Spanned<taint::TaintText>>,
     agents: Option<ByName<govern::Agents>>,
     registry: Option<Spanned<Vec<govern::MemberText>>>,
 }
@@ -170,6 +172,7 @@ fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
     let governed = govern::build(file.tools, file.flows, file.breakers, file.canaries);
     let mut governance = governed.map_err(placed)?;
     governance.registry = registry;
+    let taint = file.taint.map(taint::build).transpose().map_err(placed)?;
     let overrides = file.overrides.into_iter();
     let mut lines: Vec<Line> =
         overrides.map(|line| line.value.line(line.referenced.line())).collect();
@@ -188,6 +191,7 @@ fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
             classifier: value(file.failures.classifier).unwrap_or(OnFailure::Open),
         },
         governance,
+        taint,
         index: Index::new(lines.iter().map(|line| &line.who)),
         modes: lines.iter().filter(general).cloned().collect(),
         lines,

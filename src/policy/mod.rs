@@ -15,6 +15,7 @@ mod origin;
 mod params;
 mod registry;
 mod sql;
+mod taint;
 mod tools;
 mod who;
 
@@ -31,6 +32,7 @@ pub use flow::LabelSet;
 pub use glob::Glob;
 pub use orders::{Command, Grant, Mode, Order, Orders, Scope, Silence, Silenced};
 pub use origin::{Origin, OriginRule};
+pub use taint::{Boundary, Taint, Tainted};
 pub use tools::{Access, Breach, Count, Covering, Governance, Halt, Per, Quota};
 
 /// How a redacted span is written.
@@ -224,6 +226,8 @@ pub struct Policy {
     pub failures: Failures,
     /// Who may do what, and how often.
     pub governance: Governance,
+    /// What is asked about values across sessions, where anything is.
+    pub taint: Option<Taint>,
     /// Most specific first.
     lines: Vec<Line>,
     /// Finds the lines that may cover an event.

@@ -62,6 +62,10 @@ pub mod owner {
     pub const HOLD: u8 = 18;
     /// Sessions: where values came from.
     pub const LEDGER: u8 = 19;
+    /// Secrets and personal data: who knows them, by keyed hash.
+    pub const TAINT: u8 = 24;
+    /// The same of rows of words.
+    pub const TAINT_TEXT: u8 = 25;
 }
 
 /// One entry.

@@ -49,8 +49,9 @@ pub fn write(
     out.key("enforced").bool(decision.enforced);
     out.text("mode", decision.mode.name());
     out.key("reasons").open_array();
-    for reason in &decision.reasons {
-        write_reason(&mut out, reason, event);
+    for (at, reason) in decision.reasons.iter().enumerate() {
+        let told = decision.shared.seen(at).and_then(|seen| seen.entry);
+        write_reason(&mut out, reason, event, told);
     }
     out.close_array();
     out.text_if("retry_hint", decision.retry_hint.as_deref());
@@ -72,7 +73,14 @@ pub fn write(
     out.into_bytes()
 }
 
-fn write_reason(out: &mut Writer, reason: &Reason, event: Option<&Event<'_>>) {
+/// `told` is the entry of another partition that the finding rests on. Whose value it was is
+/// left to alerts and audit: a verdict goes to whoever must not learn it.
+fn write_reason(
+    out: &mut Writer,
+    reason: &Reason,
+    event: Option<&Event<'_>>,
+    told: Option<(i32, i64)>,
+) {
     let Finding { source, confidence, field, span, view, mention } = &reason.finding;
     out.open();
     out.text("rule", &source.rule);
@@ -97,6 +105,10 @@ fn write_reason(out: &mut Writer, reason: &Reason, event: Option<&Event<'_>>) {
     out.text("view", &view.0);
     out.text_if("mention", mention.map(Mention::name));
     out.text("message", &source.message);
+    if let Some((partition, offset)) = told {
+        out.text("scope", "shared").key("entry").open();
+        out.key("partition").int(i64::from(partition)).key("offset").int(offset).close();
+    }
     out.close();
 }
 

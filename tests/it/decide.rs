@@ -5,7 +5,7 @@ use std::sync::Arc;
 use weir::detect::{EngineKind, Rules, Scan, ScanLimits};
 use weir::event::{Millis, RawSpan};
 use weir::finding::{Action, Confidence, Family, Finding, Severity, Source, ViewName};
-use weir::inspect::{At, Decision, Incoming, Setup, decide, item, partition_of};
+use weir::inspect::{At, Decision, Incoming, Prints, Setup, Table, decide, item, partition_of};
 use weir::patterns::RuleSet;
 use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::{Sequential, Step, run_sequential};
@@ -84,7 +84,8 @@ fn decided(
     staged.advance(Millis(1_000_000_000));
     let at = At { topic: "weir.events", partition: 0, offset: 7, now: staged.now() };
     let item = item(&event, value.as_bytes());
-    let incoming = Incoming { event: &event, at, item, partitions: 0, scan: &scan };
+    let (scan, prints, shared) = (&scan, Prints::NONE, Table::NONE);
+    let incoming = Incoming { event: &event, at, item, partitions: 0, scan, prints, shared };
     let decision = decide(setup, orders, &mut staged, &incoming);
     let cleaned = clean::edit(value.as_bytes(), &event, &decision.edits);
     check(&decision, String::from_utf8(cleaned).unwrap());
@@ -142,7 +143,8 @@ fn findings_of_low_confidence_are_told_and_left_alone() {
     let mut staged = Staged::new(&partition);
     let at = At { topic: "t", partition: 0, offset: 0, now: staged.advance(Millis(1_000_000_000)) };
     let item = item(&event, value.as_bytes());
-    let incoming = Incoming { event: &event, at, item, partitions: 0, scan: &scan };
+    let (scan, prints, shared) = (&scan, Prints::NONE, Table::NONE);
+    let incoming = Incoming { event: &event, at, item, partitions: 0, scan, prints, shared };
     let decision = decide(&Setup::default(), &Orders::default(), &mut staged, &incoming);
     assert_eq!((decision.action, decision.reasons.len()), (Action::Allow, 1));
     assert!(decision.alerts.is_empty());

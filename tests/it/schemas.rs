@@ -10,10 +10,10 @@ use weir::audit::record::{Frame, Result as Outcome, Why};
 use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
 use weir::finding::{
-    Action, Classified, Confidence, Coverage, Done, Family, Finding, Score, Scoring, Severity,
-    Source, ViewName,
+    Action, Classified, Confidence, Coverage, Done, Family, Finding, Score, Scoring, Seen,
+    Severity, Source, ViewName,
 };
-use weir::inspect::{At, Decision, Hold, Notes, Reason};
+use weir::inspect::{At, Decision, Hold, Notes, Reason, Shared};
 use weir::policy::{Command, Grant, Mode, Order, Policy, Scope, Silence};
 use weir::redact::{Edit, Key32};
 use weir::state::{Item, Key, Partition, Staged, owner};
@@ -306,6 +306,18 @@ fn finding(field: Option<u32>, view: ViewName) -> Finding {
     }
 }
 
+/// Who had a value before, as this partition or another one knows it.
+fn seen(entry: Option<(i32, i64)>) -> Seen {
+    Seen {
+        at: Millis(4),
+        tenant: if entry.is_some() { "t".into() } else { String::new() },
+        agent: "a".into(),
+        session: entry.map(|_| "s".into()),
+        user: entry.map(|_| "u".into()),
+        entry,
+    }
+}
+
 fn decision(coverage: &Coverage, findings: Vec<Finding>, action: Action) -> Decision<'_> {
     Decision {
         action,
@@ -325,6 +337,10 @@ fn decision(coverage: &Coverage, findings: Vec<Finding>, action: Action) -> Deci
         alerts: Vec::new(),
         audit_edits: Vec::new(),
         notes: Notes::default(),
+        shared: Shared {
+            seen: vec![(0, Arc::new(seen(None))), (1, Arc::new(seen(Some((3, 9)))))],
+            ..Shared::default()
+        },
     }
 }
 
@@ -407,6 +423,7 @@ fn alerts() -> Vec<Alert> {
         message: "five times the usual".into(),
         event_ids: vec!["e1".into(), "e2".into()],
         fingerprint: Some("ab".into()),
+        seen: Some(seen(Some((3, 9)))),
         typical: Some(3.0),
         actual: Some(40.5),
         score: Some(1e-9),
@@ -419,6 +436,7 @@ fn alerts() -> Vec<Alert> {
         user: None,
         tool: None,
         fingerprint: None,
+        seen: Some(seen(None)),
         typical: None,
         actual: Some(f64::NAN),
         score: None,
@@ -646,6 +664,7 @@ fn frame(head: Option<Head>) -> Frame<'static> {
         policy: "q",
         control: 4,
         trace: head.is_some().then_some("00-a-b-01"),
+        shared: if head.is_some() { &[(3, 9), (4, 1)] } else { &[] },
     }
 }
 
@@ -664,11 +683,13 @@ fn every_audit_record_validates_and_no_field_is_on_one_side_only() {
             {
                 let findings: Vec<Finding> =
                     (0..count).map(|n| finding((n % 2 == 0).then_some(0), ViewName::RAW)).collect();
+                let had = [None, Some(seen(None)), Some(seen(Some((3, 9))))];
                 let why = || {
-                    findings.iter().map(|finding| Why {
+                    findings.iter().enumerate().map(|(at, finding)| Why {
                         finding,
                         action: *action,
                         mode: Mode::Shadow,
+                        seen: had[at % 3].as_ref(),
                     })
                 };
                 let result = Outcome {
@@ -787,6 +808,12 @@ fn the_policy_schema_and_the_reader_agree() {
         "breakers: [{ open_ms: 5 }]",
         "canaries: {}",
         "canaries: { halt: everything }",
+        "taint: { of: [] }",
+        "taint: { of: [everything] }",
+        "taint: { across: [] }",
+        "taint: { across: [planet] }",
+        "taint: { common: 1 }",
+        "taint: { common: 17 }",
         "overrides: [{ family: pii }]",
         "overrides: [{ family: pie, action: block }]",
         "operators: { pii.email: hide }",
@@ -816,6 +843,7 @@ fn the_policy_schema_names_every_key_that_is_read() {
         ("/properties/defaults", "defaults: { zzz: 1 }"),
         ("/properties/failures", "failures: { zzz: 1 }"),
         ("/properties/canaries", "canaries: { zzz: 1 }"),
+        ("/properties/taint", "taint: { zzz: 1 }"),
         ("/$defs/override", "overrides: [{ zzz: 1 }]"),
         ("/$defs/tool", "tools: [{ zzz: 1 }]"),
         ("/$defs/demand", "tools: [{ params: { a: { zzz: 1 } } }]"),

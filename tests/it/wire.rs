@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use weir::event::Millis;
 use weir::finding::{Action, Coverage};
-use weir::inspect::{At, Decision, Notes, Reason};
+use weir::inspect::{At, Decision, Notes, Reason, Shared};
 use weir::policy::Mode;
 use weir::wire::event::{FieldMap, ReadLimits, Unreadable, UnreadableReason as R, read};
 use weir::wire::{dlq, headers, ids, verdict};
@@ -132,6 +132,7 @@ fn blocked<'c>(unreadable: &Unreadable, coverage: &'c Coverage) -> Decision<'c> 
         alerts: Vec::new(),
         audit_edits: Vec::new(),
         notes: Notes::default(),
+        shared: Shared::default(),
     }
 }
 

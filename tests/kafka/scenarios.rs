@@ -85,6 +85,10 @@ fn every_story_gives_the_same_records_through_kafka() {
             continue;
         }
         let own = file["policy"].as_str().unwrap_or_default();
+        // Values of one story would be known in the next; `shared` tells of them on Kafka.
+        if own.contains("taint:") {
+            continue;
+        }
         let shipped = if own.contains("overrides:") { "" } else { Policy::SHIPPED };
         let policy_text = format!("{shipped}\n{own}");
         let folder = tempfile::tempdir().expect("a temporary folder");

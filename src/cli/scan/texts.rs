@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::detect::{Scan, Scratch};
 use crate::event::{Carrier, Event, Kind, Millis};
-use crate::inspect::{At, Decision, Incoming, decide, item};
+use crate::inspect::{At, Decision, Incoming, Prints, Table, decide, item};
 use crate::pipeline::run::Pack;
 use crate::policy::Orders;
 use crate::state::{Partition, Staged};
@@ -189,7 +189,8 @@ impl<'p> Judge<'p> {
         let at = At { topic: "scan", partition: 0, offset: 0, now: Millis(0) };
         let text = event.fields.first().map_or("", |field| &field.text);
         let item = item(event, text.as_bytes());
-        let incoming = Incoming { event, at, item, partitions: 0, scan };
+        let (prints, shared) = (Prints::NONE, Table::NONE);
+        let incoming = Incoming { event, at, item, partitions: 0, scan, prints, shared };
         let decision = decide(&self.pack.step.setup, &Orders::default(), &mut staged, &incoming);
         then(&decision)
     }

@@ -9,7 +9,7 @@ use crate::event::{Event, Kind};
 use crate::finding::{
     Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, standard_tags,
 };
-use crate::inspect::{At, Decision, Notes, Reason};
+use crate::inspect::{At, Decision, Notes, Reason, Share, Shared};
 use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
 use crate::pipeline::step::{Outcome, Refused, Step};
 use crate::pipeline::work::Poison;
@@ -60,9 +60,13 @@ impl Outputs<'_> {
         &self,
         staged: &mut Staged<'_>,
         event: &Event<'_>,
-        decision: Decision<'_>,
+        mut decision: Decision<'_>,
         out: &mut Vec<OutRecord>,
     ) -> Outcome {
+        // State holds it already: it is told whatever becomes of the event's own records.
+        for told in std::mem::take(&mut decision.shared.out) {
+            out.push(share(self.at.partition, told));
+        }
         let from = out.len();
         let head = Head::of(staged);
         let audit = self.write(head, event, &decision, out);
@@ -90,6 +94,8 @@ impl Outputs<'_> {
             retry_hint: None,
             retry_after_ms: None,
             audit_edits: decision.audit_edits.clone(),
+            // Who had what is said of reasons that are no longer listed.
+            shared: Shared { seen: Vec::new(), ..decision.shared },
             ..decision
         };
         self.dead(Stage::Forward, "too_large_to_forward", &TOO_LARGE.message, out);
@@ -125,10 +131,11 @@ impl Outputs<'_> {
         for told in &decision.alerts {
             out.push(alert(self.step, self.at.partition, told, headers.clone()));
         }
-        let reasons = decision.reasons.iter().map(|reason| Why {
+        let reasons = decision.reasons.iter().enumerate().map(|(at, reason)| Why {
             finding: &reason.finding,
             action: reason.action,
             mode: reason.mode,
+            seen: decision.shared.seen(at),
         });
         let result = Audited {
             action: decision.action,
@@ -138,7 +145,8 @@ impl Outputs<'_> {
             classifier: decision.coverage.classifier,
         };
         let trace = trace(&headers);
-        let frame = self.frame(head, trace);
+        let mut frame = self.frame(head, trace);
+        frame.shared = &decision.shared.used;
         let audit = audit_decision(&frame, event, result, reasons, &decision.audit_edits);
         let max = self.step.message_bytes_max;
         let fits = out.iter().skip(from).all(|record| size(record) <= max)
@@ -221,6 +229,7 @@ impl Outputs<'_> {
             alerts,
             audit_edits: Vec::new(),
             notes: Notes::default(),
+            shared: Shared::default(),
         };
         let headers = self.headers(failed.id.as_deref(), None);
         let key =
@@ -245,6 +254,7 @@ impl Outputs<'_> {
             finding: &reason.finding,
             action: reason.action,
             mode: reason.mode,
+            seen: None,
         });
         let result = Audited {
             action,
@@ -303,6 +313,7 @@ impl Outputs<'_> {
             policy: &self.step.setup.policy.hash,
             control: self.control,
             trace,
+            shared: &[],
         }
     }
 
@@ -345,6 +356,12 @@ fn chain(
     }
 }
 
+/// What other partitions must know.
+pub(super) fn share(partition: i32, told: Share) -> OutRecord {
+    let Share { key, value } = told;
+    OutRecord { topic: Topic::Shared, partition, key, value, headers: Headers::new() }
+}
+
 /// Writes the audit record of an order.
 pub(super) fn order(
     step: &Step,
@@ -364,6 +381,7 @@ pub(super) fn order(
         policy: &step.setup.policy.hash,
         control: order.offset + 1,
         trace: None,
+        shared: &[],
     };
     let audit = audit::record::order(&frame, partition, order);
     chain(step, staged, head, partition, &audit, out);
@@ -412,6 +430,7 @@ pub(super) fn trouble(
         confidence: Confidence::High,
         message,
         fingerprint: None,
+        seen: None,
         tags: &[],
     };
     // The record's own alerts are numbered from 0.
@@ -447,6 +466,7 @@ fn sign<'a>(refused: &'a Refused, reason: &'a Reason) -> Sign<'a> {
         confidence: reason.finding.confidence,
         message: &source.message,
         fingerprint: None,
+        seen: None,
         tags: &source.tags,
     }
 }

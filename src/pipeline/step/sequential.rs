@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::detect::{Rules, Scan, Scratch};
 use crate::event::{Event, Millis};
-use crate::pipeline::log::{InRecord, OutRecord};
+use crate::inspect::Table;
+use crate::pipeline::log::{InRecord, OutRecord, Topic};
 use crate::pipeline::step::{Outcome, Step};
 use crate::policy::{Order, Orders};
 use crate::state::{Partition, Staged};
@@ -19,13 +20,23 @@ pub struct Sequential<'a> {
     scratch: Scratch<'a>,
     orders: Orders,
     states: BTreeMap<i32, Partition>,
+    /// What partitions have told each other, and how many records each has written.
+    shared: Table,
+    told: BTreeMap<i32, i64>,
 }
 
 impl<'a> Sequential<'a> {
     /// Begins with no state and no orders.
     #[must_use]
     pub fn new(step: &'a Step, rules: &'a Rules) -> Self {
-        Self { step, scratch: rules.scratch(), orders: Orders::default(), states: BTreeMap::new() }
+        Self {
+            step,
+            scratch: rules.scratch(),
+            orders: Orders::default(),
+            states: BTreeMap::new(),
+            shared: Table::default(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Takes the next record of its partition; appends what it causes.
@@ -40,14 +51,43 @@ impl<'a> Sequential<'a> {
         add: impl FnOnce(&Event<'_>, &mut Scan),
         out: &mut Vec<OutRecord>,
     ) -> Outcome {
+        let from = out.len();
+        let shared = std::mem::take(&mut self.shared);
+        let outcome = self.record_among(&shared, record, add, out);
+        self.shared = shared;
+        self.hear(out.get(from..).unwrap_or_default());
+        outcome
+    }
+
+    /// The same where it is known what other partitions had told when the record was decided.
+    pub fn record_among(
+        &mut self,
+        shared: &Table,
+        record: &InRecord,
+        add: impl FnOnce(&Event<'_>, &mut Scan),
+        out: &mut Vec<OutRecord>,
+    ) -> Outcome {
         let mut scanned = self.step.scan(&mut self.scratch, record);
         scanned.with(add);
         let state = self.states.entry(record.partition).or_default();
         let mut staged = Staged::new(state);
-        let outcome = self.step.record(&mut staged, &self.orders, record, &scanned, 0, out);
+        let known = (shared, &self.orders);
+        let outcome = self.step.record_among(known, &mut staged, record, &scanned, 0, out);
         let changes = staged.into_changes();
         state.apply(changes);
         outcome
+    }
+
+    /// What one partition tells, the others know at once.
+    fn hear(&mut self, out: &[OutRecord]) {
+        for told in out.iter().filter(|record| record.topic == Topic::Shared) {
+            let offset = self.told.entry(told.partition).or_default();
+            let entry = (told.partition, *offset);
+            self.shared
+                .apply(entry, &told.key, told.value.as_deref())
+                .expect("what a step writes is read by the same version");
+            *offset += 1;
+        }
     }
 
     /// Puts an order in force, and writes what it leaves in the partitions seen so far.
@@ -63,12 +103,14 @@ impl<'a> Sequential<'a> {
 
     /// Fires all timers that are due at `until`, as at the end of an idle partition.
     pub fn timers(&mut self, until: Millis, out: &mut Vec<OutRecord>) {
+        let from = out.len();
         for (&partition, state) in &mut self.states {
             let mut staged = Staged::new(state);
             self.step.timers(&mut staged, partition, until, out);
             let changes = staged.into_changes();
             state.apply(changes);
         }
+        self.hear(out.get(from..).unwrap_or_default());
     }
 
     /// The state of each partition.

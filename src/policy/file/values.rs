@@ -10,7 +10,9 @@ use crate::event::Kind;
 use crate::finding::{Action, Confidence, Family, Severity};
 use crate::policy::nearest::suggestion;
 use crate::policy::sql::Dialect;
-use crate::policy::{Access, Count, Halt, Mode, OnFailure, Operator, Origin, Per};
+use crate::policy::{
+    Access, Boundary, Count, Halt, Mode, OnFailure, Operator, Origin, Per, Tainted,
+};
 
 /// A value that is written by its name.
 pub(super) trait Named: Sized + Copy + 'static {
@@ -45,6 +47,8 @@ named! {
     Halt, "extent of a halt", Self::ALL;
     Origin, "origin", Self::ALL;
     Agents, "choice of agents", Self::ALL;
+    Boundary, "line between sessions", Self::ALL;
+    Tainted, "class of values", Self::ALL;
 }
 
 pub(super) struct ByName<T>(pub(super) T, PhantomData<T>);

@@ -11,6 +11,7 @@ use super::ids::{self, OutputKind};
 use super::json::Writer;
 use super::time::rfc3339;
 use crate::alert::{Alert, Cause, Origin};
+use crate::finding::Seen;
 
 pub use ecs::ecs;
 pub use ocsf::ocsf;
@@ -118,6 +119,9 @@ fn unmapped(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
     if !alert.tags.is_empty() {
         out.texts("tags", alert.tags.iter().map(String::as_str));
     }
+    if let Some(seen) = &alert.seen {
+        first_seen(out, seen);
+    }
     for (name, value) in
         [("typical", alert.typical), ("actual", alert.actual), ("score", alert.score)]
     {
@@ -126,6 +130,24 @@ fn unmapped(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
         }
     }
     out.close().close();
+}
+
+/// Who had a value before it turned up.
+fn first_seen(out: &mut Writer, seen: &Seen) {
+    out.key("first_seen").open().key("time").int(seen.at.0);
+    if !seen.tenant.is_empty() {
+        out.text("tenant", &seen.tenant);
+    }
+    out.text("agent", &seen.agent);
+    out.text_if("session", seen.session.as_deref()).text_if("user", seen.user.as_deref());
+    match seen.entry {
+        None => out.text("scope", "partition"),
+        Some((partition, offset)) => {
+            out.text("scope", "shared").key("partition").int(i64::from(partition));
+            out.key("offset").int(offset)
+        }
+    };
+    out.close();
 }
 
 #[cfg(test)]

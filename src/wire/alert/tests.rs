@@ -35,6 +35,7 @@ fn alert() -> Alert {
         message: "asks to drop earlier instructions".into(),
         event_ids: vec!["e1".into()],
         fingerprint: None,
+        seen: None,
         typical: None,
         actual: None,
         score: None,

@@ -144,7 +144,7 @@ fn taint(events: &[Event<'_>], texts: &[String], without: f64) {
     let said: Vec<String> = (0..AGENTS * 4)
         .map(|n| {
             let words = "the quick answer to what was asked lies in the second part of the report ";
-            let filler: String = (0..13).map(|k| format!("{words}{} ", n * k)).collect();
+            let filler = (0..13).map(|k| format!("{words}{} ", n * k)).collect::<Vec<_>>().concat();
             format!(
                 r#"{{"v":1,"id":"o{n}","ts":{n},"kind":"output","agent":{{"id":"agent-{}"}},"session":"s{n}","text":"ann-{:06}@corp.example {filler}"}}"#,
                 n % AGENTS,

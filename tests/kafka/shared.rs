@@ -63,7 +63,7 @@ fn a_leak_over_two_partitions_is_found_and_can_be_decided_again() {
         let told = follower.of(&shared).count();
         let held = json!({"kind": "tool_result", "tool": {"name": "vault", "result": secret}});
         records::send(&producer, &events, &[sent(&format!("v{round}"), "acme", &owner, held)]);
-        let came = follower.until(Duration::from_secs(60), |seen| {
+        let came = follower.until(Duration::from_mins(1), |seen| {
             seen.iter().filter(|read| read.topic == shared).count() > told
         });
         assert!(came, "the value was never told: {}", first.log_text());

@@ -61,6 +61,9 @@ impl Source for Observed {
             }
         }
         match self.site.board.pin((self.site.now)()) {
+            None if self.site.board.is_shut() => {
+                missing.push("what partitions share has not been read to its end yet".to_owned());
+            }
             None => {
                 missing.push("the control topic has not been read to its end lately".to_owned());
             }
@@ -86,6 +89,10 @@ impl Observed {
         let pack = site.packs.current();
         scrape.set(&names::PACK, pack.rules.set.rules.len() as f64);
         scrape.set(&names::CONTROL_FRESH, f64::from(u8::from(site.board.pin(now).is_some())));
+        let (records, unreadable) = site.known.counts();
+        scrape.set(&names::SHARED_RECORDS, records as f64);
+        scrape.set(&names::SHARED_UNREADABLE, unreadable as f64);
+        scrape.set(&names::SHARED_ENTRIES, site.known.pin().len() as f64);
         let lanes = site.metrics.lanes();
         for state in LaneState::ALL {
             let there = lanes.values().filter(|lane| lane.state == state).count();

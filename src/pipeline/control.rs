@@ -55,13 +55,16 @@ pub struct Board {
     /// When everything in the topic was last known to be read; `i64::MIN` before that.
     fresh: AtomicI64,
     stale_ms: i64,
+    /// Something else has to be read before anything may be decided.
+    shut: AtomicBool,
 }
 
 impl Board {
     /// A board that nothing was read for yet.
     #[must_use]
     pub fn new(stale_ms: i64) -> Self {
-        Self { standing: Mutex::default(), fresh: AtomicI64::new(i64::MIN), stale_ms }
+        let fresh = AtomicI64::new(i64::MIN);
+        Self { standing: Mutex::default(), fresh, stale_ms, shut: AtomicBool::new(false) }
     }
 
     /// A board with fixed orders that never go stale, for tests and for offline runs.
@@ -71,14 +74,31 @@ impl Board {
             standing: Mutex::new(Arc::new(Standing { orders, latest: VecDeque::new() })),
             fresh: AtomicI64::new(0),
             stale_ms: i64::MAX,
+            shut: AtomicBool::new(false),
         }
+    }
+
+    /// Hands out no orders until [`Board::open`]: something else has to be read first.
+    pub fn shut(&self) {
+        self.shut.store(true, Ordering::Release);
+    }
+
+    /// Whether something else has to be read first.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Acquire)
+    }
+
+    /// Ends what [`Board::shut`] began.
+    pub fn open(&self) {
+        self.shut.store(false, Ordering::Release);
     }
 
     /// The orders in force, unless they may be out of date at `now`.
     #[must_use]
     pub fn pin(&self, now: Millis) -> Option<Arc<Standing>> {
         let fresh = self.fresh.load(Ordering::Acquire);
-        if fresh == i64::MIN || now.0.saturating_sub(fresh) > self.stale_ms {
+        if self.is_shut() || fresh == i64::MIN || now.0.saturating_sub(fresh) > self.stale_ms {
             return None;
         }
         Some(Arc::clone(&self.standing.lock().unwrap_or_else(PoisonError::into_inner)))

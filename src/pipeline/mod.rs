@@ -2,12 +2,13 @@
 //!
 //! [`lane`] is the machine, [`step`] what it does with a record, [`log`] what it reads and
 //! writes: a Kafka cluster, or the log in [`memory`]. [`control`] hands it the standing
-//! orders, and [`metrics`] is what it tells about itself.
+//! orders, [`shared`] what partitions tell each other, and [`metrics`] is what it tells about itself.
 
 pub mod log;
 pub mod step;
 pub mod metrics;
 pub mod control;
+pub mod shared;
 pub mod asking;
 pub mod work;
 pub mod lane;

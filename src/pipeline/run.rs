@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use crate::detect::{Rules, Scratch};
 use crate::event::Millis;
+use crate::inspect::Table;
 use crate::pipeline::asking::Asking;
 use crate::pipeline::control::{Board, ControlLog, Read, Standing, follow};
 use crate::pipeline::lane::{self, Lane};
 use crate::pipeline::log::{InRecord, Log, LogError, Now, OutRecord};
-use crate::pipeline::memory::{Cluster, Connection, MemoryControl};
+use crate::pipeline::memory::{Cluster, Connection, MemoryControl, MemoryShared};
 use crate::pipeline::metrics::{LaneState, Metrics};
+use crate::pipeline::shared::{Known, SharedLog, follow as follow_shared};
 use crate::pipeline::step::{Outcome, Scanned, Step};
 use crate::pipeline::work::{Poison, Scanner, Work};
 use crate::state::{Partition, Staged};
@@ -27,6 +29,8 @@ pub trait Connect: Sync {
     type Log: Log;
     /// The control topic.
     type Control: ControlLog;
+    /// The topic of what partitions share.
+    type Shared: SharedLog;
 
     /// Connects lane number `lane`; called again after the connection broke for good.
     ///
@@ -39,12 +43,19 @@ pub trait Connect: Sync {
     /// # Errors
     /// Any [`LogError`]; it is tried again.
     fn control(&self) -> Result<Self::Control, LogError>;
+
+    /// Connects the reader of what partitions share.
+    ///
+    /// # Errors
+    /// Any [`LogError`]; it is tried again.
+    fn shared(&self) -> Result<Self::Shared, LogError>;
 }
 
 /// The log in memory; transactional ids are the lanes' numbers.
 impl Connect for Arc<Cluster> {
     type Log = Connection;
     type Control = MemoryControl;
+    type Shared = MemoryShared;
 
     fn lane(&self, lane: usize) -> Result<Connection, LogError> {
         Ok(self.connect(&format!("lane-{lane}")))
@@ -52,6 +63,10 @@ impl Connect for Arc<Cluster> {
 
     fn control(&self) -> Result<MemoryControl, LogError> {
         Ok(Cluster::control(self))
+    }
+
+    fn shared(&self) -> Result<MemoryShared, LogError> {
+        Ok(Cluster::shared(self))
     }
 }
 
@@ -144,6 +159,8 @@ pub struct Site {
     pub packs: Packs,
     /// The standing orders.
     pub board: Board,
+    /// What other partitions know.
+    pub known: Known,
     /// The classifier, where there is one.
     pub asking: Option<Asking>,
     /// What lanes count.
@@ -158,12 +175,19 @@ impl Site {
     /// A site with the settings that Weir ships with.
     #[must_use]
     pub fn new(pack: Pack, now: Now) -> Self {
+        // Without a key nothing is remembered, whatever a policy to come may ask.
+        let known = Known::new(pack.step.setup.keys.fingerprint.is_some());
+        let board = Board::new(5_000);
+        if known.is_wanted() {
+            board.shut();
+        }
         Self {
             lanes: 1,
             settings: lane::Settings::default(),
             drain: Duration::from_secs(10),
             packs: Packs::new(pack),
-            board: Board::new(5_000),
+            board,
+            known,
             asking: None,
             metrics: Arc::default(),
             now,
@@ -185,6 +209,12 @@ pub fn run<C: Connect>(connect: &C, site: &Site, mut read: Box<Read>) {
             .name("weir-control".into())
             .spawn_scoped(scope, move || read_control(connect, site, &mut *read))
             .expect(spawn_failed);
+        if site.known.is_wanted() {
+            std::thread::Builder::new()
+                .name("weir-shared".into())
+                .spawn_scoped(scope, move || read_shared(connect, site))
+                .expect(spawn_failed);
+        }
         for number in 0..site.lanes {
             std::thread::Builder::new()
                 .name(format!("weir-lane-{number}"))
@@ -203,6 +233,19 @@ fn read_control<C: Connect>(connect: &C, site: &Site, read: &mut Read) {
                 pause.tell(&error, "cannot reach the control topic, trying again");
                 pause.sleep(&site.stop);
             }
+        }
+    }
+}
+
+fn read_shared<C: Connect>(connect: &C, site: &Site) {
+    let mut pause = Pause::default();
+    while !site.stopped() {
+        let ended = connect.shared().and_then(|mut source| {
+            follow_shared(&mut source, &site.known, &site.board, &site.stop)
+        });
+        if let Err(error) = ended {
+            pause.tell(&error, "cannot read what partitions share, trying again");
+            pause.sleep(&site.stop);
         }
     }
 }
@@ -253,7 +296,8 @@ fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(),
         let trouble = site.packs.trouble();
         let asking = site.asking.as_ref();
         let mut scanner = Scanning { pack: &pack, scratch: pack.rules.scratch(), asking };
-        let mut work = Inspecting { pack: &pack, trouble, asking };
+        let (known, shared) = (&site.known, site.known.pin());
+        let mut work = Inspecting { pack: &pack, trouble, asking, known, shared };
         loop {
             let swapped = site.packs.version() != version;
             lane.look_ahead(!swapped && !site.stopped());
@@ -335,6 +379,9 @@ struct Inspecting<'p> {
     pack: &'p Pack,
     trouble: Option<Arc<Trouble>>,
     asking: Option<&'p Asking>,
+    known: &'p Known,
+    /// What other partitions know, pinned for one partition's part of a transaction.
+    shared: Arc<Table>,
 }
 
 impl Work for Inspecting<'_> {
@@ -347,6 +394,7 @@ impl Work for Inspecting<'_> {
         standing: &Standing,
         out: &mut Vec<OutRecord>,
     ) {
+        self.shared = self.known.pin();
         for second in self.asking.map(|asking| asking.take(partition)).unwrap_or_default() {
             self.pack.step.second_look(staged, partition, &second, out);
         }
@@ -375,7 +423,8 @@ impl Work for Inspecting<'_> {
             self.pack.step.trouble(staged, record, trouble.at, &trouble.message, out);
         }
         let took_us = u64::try_from(scan_time.as_micros()).unwrap_or(u64::MAX);
-        Some(self.pack.step.record(staged, &standing.orders, record, scanned, took_us, out))
+        let known = (&*self.shared, &standing.orders);
+        Some(self.pack.step.record_among(known, staged, record, scanned, took_us, out))
     }
 
     fn timers(

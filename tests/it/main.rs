@@ -16,6 +16,7 @@ mod program;
 mod reload;
 mod scenarios;
 mod schemas;
+mod shared;
 mod shipped;
 mod sigma;
 mod tidy;

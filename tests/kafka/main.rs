@@ -24,6 +24,7 @@ mod lifecycle;
 mod outages;
 mod routing;
 mod scenarios;
+mod shared;
 mod soc;
 #[path = "../it/story.rs"]
 mod story;

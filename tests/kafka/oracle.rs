@@ -10,23 +10,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
 use weir::detect::{EngineKind, Rules, ScanLimits};
 use weir::event::Millis;
+use weir::inspect::Table;
 use weir::patterns::RuleSet;
 use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::{Sequential, Step};
 use weir::policy::Policy;
+use weir::redact::Key32;
 
 use crate::records::{Follower, Read};
 use crate::site::Site;
 
 /// The topics whose records are compared, with their names in the configuration.
-const COMPARED: [(Topic, &str); 5] = [
+const COMPARED: [(Topic, &str); 6] = [
     (Topic::Verdicts, "verdicts"),
     (Topic::Clean, "clean"),
     (Topic::Alerts, "alerts"),
     (Topic::Audit, "audit"),
     (Topic::Dlq, "dlq"),
+    (Topic::Shared, "shared"),
 ];
 
 /// How far beyond the last event timers are fired for the part that may be there.
@@ -46,6 +50,9 @@ struct Expected {
 pub(crate) struct Oracle {
     rules: Rules,
     step: Step,
+    /// By partition and offset of an event: the entries of other partitions that its decision
+    /// looked at.
+    used: BTreeMap<(i32, i64), Table>,
 }
 
 impl Oracle {
@@ -58,7 +65,44 @@ impl Oracle {
         let partitions = u32::try_from(site.partitions).expect("a small number");
         let mut step = Step::new(site.topic("events"), partitions, pack);
         step.control_topic = site.topic("control");
-        Self { rules, step }
+        Self { rules, step, used: BTreeMap::new() }
+    }
+
+    /// With a fingerprint key, and the entries of other partitions that audit names: the one
+    /// thing that a run of one partition cannot know.
+    pub(crate) fn with_shared(mut self, site: &Site, key: [u8; 32]) -> Self {
+        self.step.setup.keys.fingerprint = Some(Key32(key));
+        let (audit, shared) = (site.topic("audit"), site.topic("shared"));
+        let mut follower = Follower::new(&site.broker.address, &[audit.clone(), shared.clone()]);
+        follower.settle(Duration::from_secs(2));
+        let told: BTreeMap<(i64, i64), &Read> = follower
+            .of(&shared)
+            .map(|read| ((i64::from(read.partition), read.offset), read))
+            .collect();
+        let number = |json: &Value, name: &str| json[name].as_i64().expect("a number");
+        for record in follower.of(&audit) {
+            let json = record.json();
+            for place in json["shared"].as_array().into_iter().flatten() {
+                let place = (number(place, "partition"), number(place, "offset"));
+                let entry = told[&place];
+                let at = (record.partition, number(&json["at"], "offset"));
+                self.used
+                    .entry(at)
+                    .or_default()
+                    .apply(
+                        (entry.partition, entry.offset),
+                        entry.key.as_deref().expect("a key"),
+                        entry.value.as_deref(),
+                    )
+                    .expect("an entry");
+            }
+        }
+        self
+    }
+
+    /// How many decisions looked at what other partitions had told.
+    pub(crate) fn looked(&self) -> usize {
+        self.used.len()
     }
 
     /// With another policy, and nothing said of behaviour.
@@ -80,7 +124,8 @@ impl Oracle {
         let mut run = Sequential::new(&self.step, &self.rules);
         let (mut out, mut later) = (Vec::new(), Vec::new());
         for record in inputs {
-            run.record(record, &mut out);
+            let used = self.used.get(&(record.partition, record.offset)).unwrap_or(Table::NONE);
+            run.record_among(used, record, |_, _| (), &mut out);
         }
         if let Some(latest) = inputs.iter().map(|record| record.timestamp).max() {
             run.timers(latest.plus(TIMERS_UNTIL_MS), &mut later);

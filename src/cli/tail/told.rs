@@ -89,6 +89,13 @@ impl Told {
         ] {
             notes.extend(value.map(|value| format!("{name} {value}")));
         }
+        let first: Vec<String> = ["tenant", "agent", "session", "user"]
+            .iter()
+            .filter_map(|name| Some(format!("{name} {}", ours["first_seen"][name].as_str()?)))
+            .collect();
+        if !first.is_empty() {
+            notes.push(format!("first seen with {}", first.join(", ")));
+        }
         let events: Vec<&str> =
             ours["event_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         match events.as_slice() {

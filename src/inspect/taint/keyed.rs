@@ -100,4 +100,25 @@ mod tests {
         assert_ne!(one.of_all(&["a", "bc"]), one.of_all(&["ab", "c"]));
         assert_ne!(one.of_all(&["a"]), one.of_all(&["a", ""]));
     }
+
+    /// How often a value is taken for another one: as often as chance has it, for the number
+    /// of values that are known. Cut hashes show it; of whole ones nothing can be seen.
+    #[test]
+    fn false_matches_are_those_of_chance() {
+        const KNOWN: u64 = 100_000;
+        const ASKED: u64 = 1_000_000;
+        let key = Keyed::new(&Key32([5; 32]));
+        let hash = |n: u64| key.of(format!("value number {n}").as_bytes());
+        let known: Vec<u64> = (0..KNOWN).map(hash).collect();
+        let asked: Vec<u64> = (KNOWN..KNOWN + ASKED).map(hash).collect();
+        for bits in [24, 28, 32, 64] {
+            let kept: std::collections::HashSet<u64> =
+                known.iter().map(|hash| hash >> (64 - bits)).collect();
+            let matches = asked.iter().filter(|hash| kept.contains(&(*hash >> (64 - bits))));
+            let (matches, expected) =
+                (matches.count() as f64, ASKED as f64 * kept.len() as f64 / 2f64.powi(bits));
+            println!("{bits} bits, {KNOWN} known: {matches} of {ASKED} ({expected:.1} by chance)");
+            assert!((matches - expected).abs() <= 6.0 * expected.sqrt() + 0.5, "{bits}: {matches}");
+        }
+    }
 }

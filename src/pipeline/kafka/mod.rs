@@ -8,6 +8,7 @@
 //! | `output` | the transactional producer, and its plain stand-in for `at_least_once` |
 //! | `reader` | reading a changelog or the end of a topic, without the group |
 //! | `control` | reading the control topic |
+//! | `shared` | reading what partitions share |
 //! | `errors` | what the lane must do about an error |
 //!
 //! The library speaks the first version of the transaction protocol, in which a delayed end
@@ -23,10 +24,12 @@ mod lane;
 mod output;
 mod reader;
 mod settings;
+mod shared;
 
 pub use control::KafkaControl;
 pub use lane::KafkaLane;
 pub use settings::Settings;
+pub use shared::KafkaShared;
 
 use crate::pipeline::log::LogError;
 use crate::pipeline::run::Connect;
@@ -47,6 +50,7 @@ impl KafkaCluster {
 impl Connect for KafkaCluster {
     type Log = KafkaLane;
     type Control = KafkaControl;
+    type Shared = KafkaShared;
 
     fn lane(&self, lane: usize) -> Result<KafkaLane, LogError> {
         KafkaLane::connect(&self.settings, lane)
@@ -54,5 +58,9 @@ impl Connect for KafkaCluster {
 
     fn control(&self) -> Result<KafkaControl, LogError> {
         KafkaControl::connect(&self.settings)
+    }
+
+    fn shared(&self) -> Result<KafkaShared, LogError> {
+        KafkaShared::connect(&self.settings)
     }
 }

@@ -22,7 +22,8 @@ use self::group::Group;
 use self::topic::PartitionLog;
 use crate::event::Millis;
 use crate::pipeline::control::{ControlLog, Refreshed};
-use crate::pipeline::log::{Headers, LogError, Now, OutRecord, Topic};
+use crate::pipeline::log::{Headers, InRecord, LogError, Now, OutRecord, Topic};
+use crate::pipeline::shared::{News, SharedLog};
 
 /// What a test may switch off to see itself fail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,6 +199,12 @@ impl Cluster {
         MemoryControl { cluster: Arc::clone(self), next: 0 }
     }
 
+    /// A reader of what partitions share.
+    #[must_use]
+    pub fn shared(self: &Arc<Self>) -> MemoryShared {
+        MemoryShared { cluster: Arc::clone(self), next: BTreeMap::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock was held can only come from a bug in this file; the data is
         // as good as it was, and a poisoned log would hide the first failure behind a second.
@@ -309,5 +316,36 @@ impl ControlLog for MemoryControl {
         self.next = next;
         let records = records.iter().map(|stored| stored.to_record(0)).collect();
         Ok(Refreshed { records, next, caught_up: true })
+    }
+}
+
+/// Reads what partitions share of a log in memory.
+pub struct MemoryShared {
+    cluster: Arc<Cluster>,
+    next: BTreeMap<i32, i64>,
+}
+
+impl MemoryShared {
+    fn read(&mut self) -> Vec<InRecord> {
+        let mut all = Vec::new();
+        for partition in 0..self.cluster.partitions() {
+            let from = self.next.get(&partition).copied().unwrap_or(0);
+            let (records, next) = self.cluster.read(Topic::Shared, partition, from, usize::MAX);
+            self.next.insert(partition, next);
+            all.extend(records.iter().map(|stored| stored.to_record(partition)));
+        }
+        all
+    }
+}
+
+impl SharedLog for MemoryShared {
+    fn refresh(&mut self, wait: Duration) -> Result<News, LogError> {
+        let version = self.cluster.version();
+        let mut records = self.read();
+        if records.is_empty() && !wait.is_zero() {
+            self.cluster.wait(version, wait);
+            records = self.read();
+        }
+        Ok(News { records, caught_up: true })
     }
 }

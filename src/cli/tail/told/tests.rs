@@ -5,7 +5,8 @@ use super::*;
 fn alert(ecs: bool) -> Vec<u8> {
     let weir = serde_json::json!({"agent": "bot", "tenant": "t", "session": "s", "family": "behavior", "signal": "behavior.volume",
         "rule": "behavior.volume", "action": "alert", "enforced": true, "episode": "ep", "state": "update",
-        "event_ids": ["e1", "e2"], "typical": 3, "actual": 40.5, "score": 61});
+        "event_ids": ["e1", "e2"], "typical": 3, "actual": 40.5, "score": 61,
+        "first_seen": {"time": 1, "tenant": "u", "agent": "crm", "user": "eve", "scope": "partition"}});
     let json = if ecs {
         serde_json::json!({"@timestamp": "1970-01-01T00:00:01.000Z", "ecs": {"version": "8"}, "message": "more than usual",
             "event": {"severity": 73, "action": "alert"}, "user": {"id": "ann"}, "unmapped": {"weir": weir}})
@@ -32,6 +33,7 @@ fn alerts_of_both_formats_read_alike() {
             "session s",
             "user ann",
             "events e1 and 1 more",
+            "first seen with tenant u, agent crm, user eve",
             "episode ep",
         ] {
             assert!(shown.contains(part), "{part} in {shown}");

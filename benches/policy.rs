@@ -122,7 +122,7 @@ fn main() {
             let now = staged.advance(Millis(at as i64));
             let at = At { topic: "t", partition: 0, offset: at as i64, now };
             let item = items[at.offset as usize];
-            let incoming = Incoming { event, at, item, partitions: 0, scan: &scan };
+            let incoming = Incoming { event, at, item, partitions: 0, scan: &scan, chunk: None };
             black_box(decide(&setup, &Orders::default(), &mut staged, &incoming));
         }
     });

@@ -265,6 +265,16 @@ pub struct Limits {
     pub episodes: u64,
     /// Agents of a partition with a behaviour profile.
     pub profiles: u64,
+    /// `limits.streams`
+    pub streams: u64,
+    /// `limits.streams_per_agent`
+    pub streams_per_agent: u64,
+    /// `limits.stream_idle_ms`
+    pub stream_idle_ms: u64,
+    /// `limits.stream_hold_ms`
+    pub stream_hold_ms: u64,
+    /// `limits.stream_keep_ms`
+    pub stream_keep_ms: u64,
 }
 
 impl Default for Config {
@@ -340,6 +350,11 @@ impl Default for Config {
                 late_window_ms: decide.late_window_ms as u64,
                 episodes: decide.folding.episodes as u64,
                 profiles: decide.profiles as u64,
+                streams: decide.streams as u64,
+                streams_per_agent: decide.streams_per_agent,
+                stream_idle_ms: decide.stream_idle_ms as u64,
+                stream_hold_ms: decide.stream_hold_ms as u64,
+                stream_keep_ms: decide.stream_keep_ms as u64,
             },
         }
     }
@@ -443,6 +458,11 @@ impl Config {
             late_often: limits.late_often,
             late_window_ms: limits.late_window_ms as i64,
             profiles: limits.profiles as usize,
+            streams: limits.streams as usize,
+            streams_per_agent: limits.streams_per_agent,
+            stream_idle_ms: limits.stream_idle_ms as i64,
+            stream_hold_ms: limits.stream_hold_ms as i64,
+            stream_keep_ms: limits.stream_keep_ms as i64,
             folding: Folding {
                 episodes: limits.episodes as usize,
                 first_update_ms: alerts.first_update_ms as i64,

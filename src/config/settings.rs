@@ -126,6 +126,11 @@ settings! {
     "limits.late_often" "so many backdated events of an agent within `limits.late_window_ms` are an alert" |c| Slot::Number(&mut c.limits.late_often, 1..=1_000_000);
     "limits.late_window_ms" "see `limits.late_often`" |c| Slot::Number(&mut c.limits.late_window_ms, 1_000..=86_400_000);
     "limits.profiles" "agents of a partition with a behaviour profile; with more, the one silent for longest is forgotten" |c| Slot::Number(&mut c.limits.profiles, 1..=10_000_000);
+    "limits.streams" "streamed answers of a partition that go on; with more, the one silent for longest is ended" |c| Slot::Number(&mut c.limits.streams, 1..=1_000_000);
+    "limits.streams_per_agent" "of these, those of one agent; a further one is refused" |c| Slot::Number(&mut c.limits.streams_per_agent, 1..=1_000_000);
+    "limits.stream_idle_ms" "a streamed answer is closed, and what is held back of it decided, when no chunk has come for so long" |c| Slot::Number(&mut c.limits.stream_idle_ms, 1_000..=3_600_000);
+    "limits.stream_hold_ms" "text of a streamed answer is held back no longer than this; what is then still open is a finding that blocks" |c| Slot::Number(&mut c.limits.stream_hold_ms, 1_000..=86_400_000);
+    "limits.stream_keep_ms" "late chunks of an ended stream are refused quietly for so long" |c| Slot::Number(&mut c.limits.stream_keep_ms, 1_000..=86_400_000);
     "limits.episodes" "open alert episodes of a partition; with more, the one that would close first closes early" |c| Slot::Number(&mut c.limits.episodes, 1..=1_000_000);
 }
 

@@ -12,6 +12,7 @@ mod govern;
 mod late;
 mod route;
 mod scores;
+mod streams;
 
 use std::sync::Arc;
 
@@ -26,11 +27,15 @@ use crate::state::Item;
 
 pub use arrival::item;
 pub use behave::{accept, profile_key, reset};
-pub use decide::decide;
+pub use decide::{decide, decide_tick};
 pub use govern::{approve, call_hash, grant, resume};
 pub use late::second_look;
 pub use route::{murmur2, partition_of};
 pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
+pub use streams::{
+    Chunk, Clean, Closing, End, Readers, StreamNotes, Streamed, Tick, TickKind, Why, abandon,
+    begin, crowded_out,
+};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +71,16 @@ pub struct Limits {
     pub late_window_ms: i64,
     /// Agents with a behaviour profile; with more, the one silent for longest is forgotten.
     pub profiles: usize,
+    /// Streamed answers that go on; with more, the one silent for longest is ended.
+    pub streams: usize,
+    /// Of these, those of one agent; a further one is refused.
+    pub streams_per_agent: u64,
+    /// A stream is closed when no chunk has come for so long.
+    pub stream_idle_ms: i64,
+    /// Text is held back no longer than this.
+    pub stream_hold_ms: i64,
+    /// So long it is known of a stream that it has ended.
+    pub stream_keep_ms: i64,
     /// How alerts fold.
     pub folding: Folding,
 }
@@ -84,6 +99,11 @@ impl Default for Limits {
             late_often: 20,
             late_window_ms: 3_600_000,
             profiles: 1_000_000,
+            streams: 20_000,
+            streams_per_agent: 1_000,
+            stream_idle_ms: 60_000,
+            stream_hold_ms: 300_000,
+            stream_keep_ms: 600_000,
             folding: Folding::default(),
         }
     }
@@ -126,6 +146,8 @@ pub struct Incoming<'a, 's> {
     pub partitions: u32,
     /// What the scan found.
     pub scan: &'s Scan,
+    /// The chunk's stream, where it is an `output_chunk`; the scan holds what was found in it.
+    pub chunk: Option<&'a Chunk>,
 }
 
 /// Where an event stands in the log.
@@ -191,6 +213,8 @@ pub struct Decision<'s> {
     pub alerts: Vec<Alert>,
     /// What to cut from the copy that audit keeps: every finding, whatever policy says of it.
     pub audit_edits: Vec<Edit>,
+    /// What became of the stream, once [`Chunk::settle`] has said so.
+    pub stream: Option<Streamed>,
     /// What to count.
     pub notes: Notes,
 }
@@ -209,4 +233,6 @@ pub struct Notes {
     pub id_reuse: bool,
     /// An operator's order blocked it.
     pub killed: bool,
+    /// What became of streams.
+    pub streams: StreamNotes,
 }

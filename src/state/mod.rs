@@ -62,6 +62,12 @@ pub mod owner {
     pub const HOLD: u8 = 18;
     /// Sessions: where values came from.
     pub const LEDGER: u8 = 19;
+    /// Streamed answers that go on.
+    pub const STREAM: u8 = 24;
+    /// Streamed answers that have ended, for as long as late chunks may come.
+    pub const STREAM_ENDED: u8 = 25;
+    /// Agents: how many streamed answers of theirs go on.
+    pub const STREAMS_OF: u8 = 26;
 }
 
 /// One entry.

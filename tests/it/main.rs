@@ -27,4 +27,5 @@ mod simulation;
 mod soc;
 mod story;
 mod stream;
+mod streams;
 mod wire;

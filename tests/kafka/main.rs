@@ -25,5 +25,6 @@ mod outages;
 mod routing;
 mod scenarios;
 mod soc;
+mod streams;
 #[path = "../it/story.rs"]
 mod story;

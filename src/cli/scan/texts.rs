@@ -189,7 +189,7 @@ impl<'p> Judge<'p> {
         let at = At { topic: "scan", partition: 0, offset: 0, now: Millis(0) };
         let text = event.fields.first().map_or("", |field| &field.text);
         let item = item(event, text.as_bytes());
-        let incoming = Incoming { event, at, item, partitions: 0, scan };
+        let incoming = Incoming { event, at, item, partitions: 0, scan, chunk: None };
         let decision = decide(&self.pack.step.setup, &Orders::default(), &mut staged, &incoming);
         then(&decision)
     }

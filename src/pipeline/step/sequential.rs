@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::detect::{Rules, Scan, Scratch};
 use crate::event::{Event, Millis};
+use crate::inspect::Readers;
 use crate::pipeline::log::{InRecord, OutRecord};
 use crate::pipeline::step::{Outcome, Step};
 use crate::policy::{Order, Orders};
@@ -17,6 +18,7 @@ use crate::state::{Partition, Staged};
 pub struct Sequential<'a> {
     step: &'a Step,
     scratch: Scratch<'a>,
+    readers: Readers<'a>,
     orders: Orders,
     states: BTreeMap<i32, Partition>,
 }
@@ -25,7 +27,13 @@ impl<'a> Sequential<'a> {
     /// Begins with no state and no orders.
     #[must_use]
     pub fn new(step: &'a Step, rules: &'a Rules) -> Self {
-        Self { step, scratch: rules.scratch(), orders: Orders::default(), states: BTreeMap::new() }
+        Self {
+            step,
+            scratch: rules.scratch(),
+            readers: Readers::new(rules, &step.pack),
+            orders: Orders::default(),
+            states: BTreeMap::new(),
+        }
     }
 
     /// Takes the next record of its partition; appends what it causes.
@@ -44,7 +52,8 @@ impl<'a> Sequential<'a> {
         scanned.with(add);
         let state = self.states.entry(record.partition).or_default();
         let mut staged = Staged::new(state);
-        let outcome = self.step.record(&mut staged, &self.orders, record, &scanned, 0, out);
+        let with = (&self.orders, &mut self.readers);
+        let outcome = self.step.record(&mut staged, with, record, &scanned, 0, out);
         let changes = staged.into_changes();
         state.apply(changes);
         outcome
@@ -65,7 +74,8 @@ impl<'a> Sequential<'a> {
     pub fn timers(&mut self, until: Millis, out: &mut Vec<OutRecord>) {
         for (&partition, state) in &mut self.states {
             let mut staged = Staged::new(state);
-            self.step.timers(&mut staged, partition, until, out);
+            let with = (&self.orders, &mut self.readers);
+            self.step.timers(&mut staged, with, partition, until, out);
             let changes = staged.into_changes();
             state.apply(changes);
         }

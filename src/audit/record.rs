@@ -82,12 +82,36 @@ pub struct Result {
     pub classifier: Classified,
 }
 
+/// What became of a streamed answer: there is a record of the first chunk that was not simply
+/// allowed, and one of its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Streamed<'a> {
+    /// The answer.
+    pub id: &'a str,
+    /// The chunk's place.
+    pub seq: u64,
+    /// Chunks that were read.
+    pub chunks: u64,
+    /// The strongest action so far.
+    pub action: Action,
+    /// Bytes of the original text that were let go or cut.
+    pub clean_through: u64,
+    /// SHA-256 of all that was let go.
+    pub released: [u8; 32],
+    /// Why it has ended, if it has.
+    pub ended: Option<&'a str>,
+    /// The timer that decided, and when it was due.
+    pub tick: Option<(&'a str, Millis)>,
+    /// Hashes of the packs that have read it, unless that is the record's own alone.
+    pub packs: &'a [String],
+}
+
 /// Writes the record of a decision. `edits` cut every finding, sorted by field and start.
 #[must_use]
 pub fn decision<'w>(
     frame: &Frame<'_>,
     event: &Event<'_>,
-    result: Result,
+    (result, stream): (Result, Option<Streamed<'_>>),
     reasons: impl ExactSizeIterator<Item = Why<'w>>,
     edits: &[Edit],
 ) -> Vec<u8> {
@@ -110,6 +134,9 @@ pub fn decision<'w>(
         }
     }
     let keys = cut_keys(event, edits);
+    if let Some(stream) = stream {
+        write_stream(&mut out, &stream);
+    }
     write_result(&mut out, result);
     write_reasons(&mut out, Some((event, &keys)), reasons);
     if !frame.shared.is_empty() {
@@ -129,6 +156,30 @@ pub fn decision<'w>(
     }
     write_usage(&mut out, event);
     out.end()
+}
+
+fn write_stream(out: &mut Json, stream: &Streamed<'_>) {
+    let Streamed { id, seq, chunks, action, clean_through, released, ended, tick, packs } = stream;
+    out.key("stream");
+    out.open();
+    out.text("id", id);
+    for (name, number) in [("seq", seq), ("chunks", chunks), ("clean_through", clean_through)] {
+        out.number(name, i64::try_from(*number).unwrap_or(i64::MAX));
+    }
+    out.text("action", action.name());
+    out.text("released_sha256", &hex(released));
+    out.maybe("ended", *ended);
+    if let Some((kind, at)) = tick {
+        out.key("tick");
+        out.open();
+        out.text("kind", kind);
+        out.number("at", at.0);
+        out.close();
+    }
+    if !packs.is_empty() {
+        out.list("packs", packs.iter(), |out, pack| out.string(pack));
+    }
+    out.close();
 }
 
 /// Writes the record of something that could not be read.

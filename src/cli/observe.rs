@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::finding::{Action, Scoring};
+use crate::inspect::End;
 use crate::pipeline::asking::Asking;
 use crate::pipeline::metrics::{LaneState, Metrics};
 use crate::pipeline::run::Site;
@@ -98,17 +99,19 @@ impl Observed {
             let there = lanes.values().filter(|lane| lane.state == state).count();
             scrape.labelled(&names::LANES, state.name(), there as f64);
         }
-        let mut partitions = 0;
+        let (mut partitions, mut streams) = (0, 0);
         let (mut age, mut behind) = (0, 0);
         for lane in lanes.values().filter(|lane| lane.state != LaneState::Stopped) {
             age = age.max(now.0.saturating_sub(lane.ticked.0));
             behind = behind.max(lane.behind_ms);
             partitions += lane.partitions;
+            streams += lane.streams;
             for (partition, lag) in &lane.lag {
                 scrape.partition(&names::LAG, *partition, *lag as f64);
             }
         }
         scrape.set(&names::PARTITIONS, partitions as f64);
+        scrape.set(&names::STREAMS, streams as f64);
         scrape.set(&names::BEHIND, behind.max(0) as f64 / 1e3);
         scrape.set(&names::TICK_AGE, age.max(0) as f64 / 1e3);
     }
@@ -165,6 +168,7 @@ fn count(metrics: &Metrics, scrape: &mut Scrape) {
         (&names::AHEAD, &metrics.ahead),
         (&names::REUSED_IDS, &metrics.reused_ids),
         (&names::KILLED, &metrics.killed),
+        (&names::LATE_CHUNKS, &metrics.late_chunks),
         (&names::RELOADS, &metrics.reloads),
         (&names::RELOAD_FAILURES, &metrics.reload_failures),
     ] {
@@ -174,6 +178,10 @@ fn count(metrics: &Metrics, scrape: &mut Scrape) {
     scrape.labelled(&names::TRANSACTIONS, "aborted", metrics.aborts.get() as f64);
     for &action in Action::ALL {
         scrape.labelled(&names::VERDICTS, action.name(), metrics.verdicts(action).get() as f64);
+    }
+    for end in End::ALL {
+        let ended = metrics.streams_ended(end).get();
+        scrape.labelled(&names::STREAMS_ENDED, end.name(), ended as f64);
     }
     for (reason, dead) in metrics.dead() {
         scrape.labelled(&names::UNREADABLE, reason, dead as f64);

@@ -271,6 +271,16 @@ pub struct Limits {
     pub taint_rows: u64,
     /// When they are forgotten.
     pub taint_keep_ms: u64,
+    /// `limits.streams`
+    pub streams: u64,
+    /// `limits.streams_per_agent`
+    pub streams_per_agent: u64,
+    /// `limits.stream_idle_ms`
+    pub stream_idle_ms: u64,
+    /// `limits.stream_hold_ms`
+    pub stream_hold_ms: u64,
+    /// `limits.stream_keep_ms`
+    pub stream_keep_ms: u64,
 }
 
 impl Default for Config {
@@ -349,6 +359,11 @@ impl Default for Config {
                 taint_values: decide.taint_values as u64,
                 taint_rows: decide.taint_rows as u64,
                 taint_keep_ms: decide.taint_keep_ms as u64,
+                streams: decide.streams as u64,
+                streams_per_agent: decide.streams_per_agent,
+                stream_idle_ms: decide.stream_idle_ms as u64,
+                stream_hold_ms: decide.stream_hold_ms as u64,
+                stream_keep_ms: decide.stream_keep_ms as u64,
             },
         }
     }
@@ -455,6 +470,11 @@ impl Config {
             taint_values: limits.taint_values as usize,
             taint_rows: limits.taint_rows as usize,
             taint_keep_ms: limits.taint_keep_ms as i64,
+            streams: limits.streams as usize,
+            streams_per_agent: limits.streams_per_agent,
+            stream_idle_ms: limits.stream_idle_ms as i64,
+            stream_hold_ms: limits.stream_hold_ms as i64,
+            stream_keep_ms: limits.stream_keep_ms as i64,
             folding: Folding {
                 episodes: limits.episodes as usize,
                 first_update_ms: alerts.first_update_ms as i64,

@@ -129,6 +129,11 @@ settings! {
     "limits.taint_values" "secrets and personal data of a partition whose holders are known, where the policy has `taint`; with more, what was seen longest ago is forgotten; each takes 620 bytes at most" |c| Slot::Number(&mut c.limits.taint_values, 1..=10_000_000);
     "limits.taint_rows" "likewise rows of words" |c| Slot::Number(&mut c.limits.taint_rows, 1..=10_000_000);
     "limits.taint_keep_ms" "they are forgotten when they were not seen for so long, or an eighth less" |c| Slot::Number(&mut c.limits.taint_keep_ms, 1_000..=31_536_000_000);
+    "limits.streams" "streamed answers of a partition that go on; with more, the one silent for longest is ended" |c| Slot::Number(&mut c.limits.streams, 1..=1_000_000);
+    "limits.streams_per_agent" "of these, those of one agent; a further one is refused" |c| Slot::Number(&mut c.limits.streams_per_agent, 1..=1_000_000);
+    "limits.stream_idle_ms" "a streamed answer is closed, and what is held back of it decided, when no chunk has come for so long" |c| Slot::Number(&mut c.limits.stream_idle_ms, 1_000..=3_600_000);
+    "limits.stream_hold_ms" "text of a streamed answer is held back no longer than this; what is then still open is a finding that blocks" |c| Slot::Number(&mut c.limits.stream_hold_ms, 1_000..=86_400_000);
+    "limits.stream_keep_ms" "late chunks of an ended stream are refused quietly for so long" |c| Slot::Number(&mut c.limits.stream_keep_ms, 1_000..=86_400_000);
     "limits.episodes" "open alert episodes of a partition; with more, the one that would close first closes early" |c| Slot::Number(&mut c.limits.episodes, 1..=1_000_000);
 }
 

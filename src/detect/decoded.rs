@@ -20,6 +20,7 @@ use super::{Rules, SpecOf, bit};
 use crate::engine::{Match, Scanner};
 use crate::event::{Event, Field, RawSpan};
 use crate::finding::{Confidence, Finding, ViewName};
+use crate::state::codec::{Pack, Unpack};
 use crate::text::decode::{Decoded, Decoder, decode, decodes};
 use crate::text::{
     Folder, Turn, View, ViewSpan, clean_into, hidden, may_hide, survey, whole_chars,
@@ -209,6 +210,14 @@ impl Paths {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    pub(super) fn store(&self, out: Pack) -> Pack {
+        out.texts(&self.0)
+    }
+
+    pub(super) fn restore(from: &mut Unpack<'_>) -> Option<Self> {
+        from.texts().map(Self)
     }
 }
 

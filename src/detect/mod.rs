@@ -30,7 +30,7 @@ use crate::patterns::{Class, RuleSet};
 pub use cost::{Cost, costs};
 pub use limits::ScanLimits;
 pub use selftest::{Failure, Trial, selftest};
-pub use stream::{Stream, Streamer};
+pub use stream::{Since, Stream, Streamer};
 
 use confirm::Confirm;
 use keyed::Keyed;

@@ -133,6 +133,8 @@ pub(super) enum Reading {
 }
 
 impl Reading {
+    pub(super) const ALL: [Self; 3] = [Self::Raw, Self::Clean, Self::Folded];
+
     fn name(self) -> ViewName {
         match self {
             Self::Raw => ViewName::RAW,

@@ -11,6 +11,8 @@
 //! Where it did meet one, the few hundred bytes that are kept are scanned as any text is, from
 //! where the text was settled on.
 
+mod stored;
+
 use std::collections::BTreeSet;
 
 use super::decoded::{Paths, Payload, Reader, turn_of};
@@ -26,6 +28,8 @@ use crate::text::{
     Folder, LEET_BEFORE, Leet, View, ViewSpan, clean_into, edge, hidden_span, leet, may_differ,
     may_hide, survey,
 };
+
+pub use stored::Since;
 
 /// Raw text that is kept before the settled place, for words and frames of what follows: plain, and
 /// where characters may be removed or take several bytes.
@@ -72,6 +76,8 @@ pub struct Stream {
     paths: Paths,
     told: usize,
     reached: Reached,
+    /// Of these, what has been told.
+    reached_told: Reached,
     clean: bool,
     folded: bool,
     met: BTreeSet<String>,
@@ -86,7 +92,7 @@ struct Cursor {
     end: usize,
 }
 
-/// Limits that were reached, and whether that has been told.
+/// Limits that were reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a limit of its own")]
 struct Reached {
@@ -269,6 +275,27 @@ impl<'a> Streamer<'a> {
         }
         stream.ended = true;
         self.advance(stream, true)
+    }
+
+    /// Waits no longer for what is held back: all of it is settled and covered by a finding that
+    /// says so, and nothing is looked for across its end. No findings where nothing is held.
+    pub fn give_up(&mut self, stream: &mut Stream) -> Vec<Finding> {
+        let (was_done, end) = (stream.done, stream.text.len());
+        if stream.ended || was_done == end {
+            return Vec::new();
+        }
+        let span = RawSpan { start: stream.settled(), end: stream.len() };
+        stream.reached.held = true;
+        (stream.done, stream.front) = (end, end);
+        (stream.coded_from, stream.hidden_from) = (end, end);
+        stream.suspect = false;
+        stream.cursors.clear();
+        let mut findings = self.tell(stream, was_done);
+        findings.push(Finding { span, ..reached(&self.rules.builtin.held, Some(0)) });
+        let mut text = std::mem::take(&mut stream.text);
+        stream.trim(&mut text);
+        stream.text = text;
+        findings
     }
 
     fn advance(&mut self, stream: &mut Stream, ended: bool) -> Vec<Finding> {
@@ -716,20 +743,21 @@ impl<'a> Streamer<'a> {
         findings
     }
 
-    /// What reaching a limit says; told once, at the end. What is held for too long is told as it
-    /// happens, with what was held.
+    /// What reaching a limit says; each is told once, when it is asked for first. What is held for
+    /// too long is told as it happens, with what was held.
     #[must_use]
-    pub fn limits(&self, stream: &Stream) -> Vec<Finding> {
+    pub fn limits(&self, stream: &mut Stream) -> Vec<Finding> {
         let builtin = &self.rules.builtin;
         let Reached { findings, candidates, deep, many, .. } = stream.reached;
+        let told = std::mem::replace(&mut stream.reached_told, stream.reached);
         [
-            (findings, &builtin.findings, None),
-            (candidates, &builtin.candidates, Some(0)),
-            (deep, &builtin.decode_depth, Some(0)),
-            (many, &builtin.decoded, Some(0)),
+            (findings && !told.findings, &builtin.findings, None),
+            (candidates && !told.candidates, &builtin.candidates, Some(0)),
+            (deep && !told.deep, &builtin.decode_depth, Some(0)),
+            (many && !told.many, &builtin.decoded, Some(0)),
         ]
         .into_iter()
-        .filter(|(is_reached, _, _)| *is_reached)
+        .filter(|(is_new, _, _)| *is_new)
         .map(|(_, source, field)| reached(source, field))
         .collect()
     }

@@ -329,6 +329,20 @@ pub struct Stream<'r> {
     pub seq: u64,
     /// Whether this is the final chunk.
     pub last: bool,
+    /// Index into [`Event::fields`] of the chunk's text; set for every `output_chunk`.
+    pub text: Option<u32>,
+    /// Halves of characters that were cut in two between chunks.
+    pub halves: Halves,
+}
+
+/// Halves of UTF-16 surrogate pairs at the ends of a chunk: a sender that cuts text between the
+/// two escapes of one character. Each reads as U+FFFD in the chunk's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Halves {
+    /// The text begins with this second half.
+    pub low: Option<u16>,
+    /// The text ends with this first half.
+    pub high: Option<u16>,
 }
 
 /// Tokens and money, as the sender counted them.
@@ -451,6 +465,8 @@ impl<'r> Event<'r> {
                 id: owned(stream.id),
                 seq: stream.seq,
                 last: stream.last,
+                text: stream.text,
+                halves: stream.halves,
             }),
             deployment: Deployment {
                 id: self.deployment.id.map(owned),

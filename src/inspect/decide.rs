@@ -5,16 +5,19 @@ use std::sync::Arc;
 use crate::alert::{Alert, Cause, Figures, Origin, Sign, fold, fold_figures};
 use crate::audit::hex;
 use crate::event::{Event, RawSpan};
-use crate::finding::{Action, Confidence, Family, Finding, Severity};
+use crate::finding::{Action, Confidence, Coverage, Family, Finding, Severity};
 use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, look};
 use crate::inspect::behave;
 use crate::inspect::govern::judge;
+use crate::inspect::streams::LATE;
 use crate::inspect::taint;
-use crate::inspect::{Decision, Incoming, Reason, Setup, Shared};
+use crate::inspect::{Chunk, Decision, Incoming, Notes, Reason, Setup, Shared};
 use crate::policy::{Breach, Mode, Orders};
 use crate::redact::{Cut, Edit, Tags, is_redacted, plain_tag, plan, written};
 use crate::state::Staged;
 
+/// Alerts of one record are fewer than this power of two.
+const TICK_SHIFT: u32 = 20;
 /// A span that was redacted is told to the SOC from this severity on; below it is daily business.
 const TOLD_WHEN_REDACTED: Severity = Severity::High;
 
@@ -25,23 +28,32 @@ pub fn decide<'s>(
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, 's>,
 ) -> Decision<'s> {
-    let Incoming { event, scan, .. } = *incoming;
+    let Incoming { event, scan, chunk, .. } = *incoming;
+    if chunk.is_some_and(Chunk::is_aside) {
+        return aside(setup, orders, staged, incoming);
+    }
     let Arrival { repeat, mut notes, findings } = look(&setup.limits, staged, incoming);
     let ordered = orders.mode(event);
     let mut reasons: Vec<Reason> = Vec::new();
-    for found in scan.findings.iter().filter(|found| !is_ours(event, found)).chain(&findings) {
+    for found in scan.findings.iter().filter(|found| !is_ours(incoming, found)).chain(&findings) {
         let ruling = setup.policy.ruling(event, found);
         let mode = ordered.unwrap_or(ruling.mode);
         reasons.push(Reason { finding: found.clone(), action: ruling.action, mode });
     }
     let tainted = taint::judge(setup, staged, incoming);
-    let mut shared = Shared { used: tainted.used, ..Shared::default() };
-    for (finding, seen) in tainted.findings {
-        let ruling = setup.policy.ruling(event, &finding);
+    for (finding, _) in &tainted.findings {
+        let ruling = setup.policy.ruling(event, finding);
         let mode = ordered.unwrap_or(ruling.mode);
-        shared.seen.push((reasons.len(), seen));
-        reasons.push(Reason { finding, action: ruling.action, mode });
+        reasons.push(Reason { finding: finding.clone(), action: ruling.action, mode });
     }
+    if let Some(chunk) = chunk {
+        chunk.until_its_end(&mut reasons);
+    }
+    let place = |(finding, seen)| {
+        Some((reasons.iter().position(|reason| reason.finding == finding)?, seen))
+    };
+    let seen = tainted.findings.into_iter().filter_map(place).collect();
+    let mut shared = Shared { seen, used: tainted.used, ..Shared::default() };
     let mut governed = judge(setup, staged, incoming, repeat);
     let judged = reasons.len();
     for breach in &governed.breaches {
@@ -50,12 +62,7 @@ pub fn decide<'s>(
     }
     if orders.killed(event) {
         notes.killed = true;
-        // A kill is carried out in every mode: it is an order, not a judgement.
-        reasons.push(Reason {
-            finding: Finding::whole(Arc::clone(&KILLED), Confidence::High),
-            action: Action::Block,
-            mode: Mode::Enforce,
-        });
+        reasons.push(killed());
     }
     let quiet = ordered.unwrap_or_else(|| setup.policy.mode(event));
     let behavior = if repeat || notes.backdated {
@@ -86,10 +93,14 @@ pub fn decide<'s>(
         _ => {}
     }
     let edits = match action {
-        Action::Redact | Action::Replace => edits(setup, staged, event, &reasons, mode),
+        Action::Redact | Action::Replace => edits(setup, staged, incoming, &reasons, mode),
+        // What is safe of a streamed text goes on, and the rest of its event with it.
+        Action::Retry | Action::Block if chunk.is_some() => {
+            edits(setup, staged, incoming, &reasons, mode)
+        }
         _ => Vec::new(),
     };
-    let audit_edits = audit_edits(event, &reasons);
+    let audit_edits = audit_edits(incoming, &reasons);
     let mut alerts = Vec::new();
     if !repeat {
         let figures = |at: usize| {
@@ -129,8 +140,107 @@ pub fn decide<'s>(
         repeat,
         alerts,
         audit_edits,
+        stream: None,
         notes,
         shared,
+    }
+}
+
+/// Decides about a chunk that is not read: of a stream that has ended, or one that came before.
+/// Nobody is told, whatever else the event holds: none of it goes on, or it was told already.
+fn aside<'s>(
+    setup: &Setup,
+    orders: &Orders,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, 's>,
+) -> Decision<'s> {
+    let Incoming { event, scan, chunk, .. } = *incoming;
+    let Arrival { mut notes, .. } = look(&setup.limits, staged, incoming);
+    let quiet = orders.mode(event).unwrap_or_else(|| setup.policy.mode(event));
+    let late = chunk.is_some_and(Chunk::is_late);
+    let mut reasons = Vec::new();
+    if late {
+        let finding = Finding::whole(Arc::clone(&LATE), Confidence::High);
+        reasons.push(Reason { finding, action: Action::Block, mode: quiet });
+    }
+    if orders.killed(event) {
+        notes.killed = true;
+        reasons.push(killed());
+    }
+    let (action, mode) = strongest(&reasons, quiet);
+    Decision { repeat: !late, notes, ..decision(reasons, (action, mode), &scan.coverage) }
+}
+
+/// Decides about a stream for which no chunk came.
+pub fn decide_tick<'s>(
+    setup: &Setup,
+    orders: &Orders,
+    staged: &mut Staged<'_>,
+    incoming: &Incoming<'_, 's>,
+) -> Decision<'s> {
+    let Incoming { event, scan, chunk, .. } = *incoming;
+    let ordered = orders.mode(event);
+    let quiet = ordered.unwrap_or_else(|| setup.policy.mode(event));
+    let mut reasons: Vec<Reason> = Vec::new();
+    for found in &scan.findings {
+        let ruling = setup.policy.ruling(event, found);
+        let mode = ordered.unwrap_or(ruling.mode);
+        reasons.push(Reason { finding: found.clone(), action: ruling.action, mode });
+    }
+    if let Some(chunk) = chunk {
+        chunk.until_its_end(&mut reasons);
+    }
+    if orders.killed(event) {
+        reasons.push(killed());
+    }
+    let (action, mode) = strongest(&reasons, quiet);
+    let deciding = |reason: &&Reason| reason.mode == mode && reason.action == action;
+    let first = reasons.iter().find(deciding).map(|reason| &reason.finding);
+    let replacement =
+        first.filter(|_| action == Action::Replace).map(|found| setup.policy.notice(event, found));
+    let retry_hint =
+        first.filter(|_| action == Action::Retry).and_then(|found| setup.policy.hint(event, found));
+    let mut alerts = Vec::new();
+    tell((setup, orders), staged, incoming, &reasons, |_| None, &mut alerts);
+    Decision {
+        replacement,
+        retry_hint,
+        alerts,
+        ..decision(reasons, (action, mode), &scan.coverage)
+    }
+}
+
+/// A decision with nothing to it but its reasons.
+fn decision(
+    reasons: Vec<Reason>,
+    (action, mode): (Action, Mode),
+    coverage: &Coverage,
+) -> Decision<'_> {
+    Decision {
+        action,
+        enforced: mode == Mode::Enforce,
+        mode,
+        reasons,
+        edits: Vec::new(),
+        replacement: None,
+        retry_hint: None,
+        retry_after_ms: None,
+        hold: None,
+        coverage,
+        repeat: false,
+        alerts: Vec::new(),
+        audit_edits: Vec::new(),
+        stream: None,
+        notes: Notes::default(),
+    }
+}
+
+/// A kill is carried out in every mode: it is an order, not a judgement.
+fn killed() -> Reason {
+    Reason {
+        finding: Finding::whole(Arc::clone(&KILLED), Confidence::High),
+        action: Action::Block,
+        mode: Mode::Enforce,
     }
 }
 
@@ -143,7 +253,12 @@ fn learned(reasons: &[Reason], quiet: Mode) -> bool {
 }
 
 /// Whether a finding covers nothing but what redaction once wrote there.
-fn is_ours(event: &Event<'_>, found: &crate::finding::Finding) -> bool {
+fn is_ours(incoming: &Incoming<'_, '_>, found: &Finding) -> bool {
+    let Incoming { event, chunk, .. } = *incoming;
+    // Of a streamed text that was looked at when it was read.
+    if chunk.is_some_and(|chunk| chunk.holds_text(found)) {
+        return false;
+    }
     found
         .field
         .and_then(|index| event.fields.get(index as usize))
@@ -168,12 +283,16 @@ fn strongest(reasons: &[Reason], quiet: Mode) -> (Action, Mode) {
 fn edits(
     setup: &Setup,
     staged: &mut Staged<'_>,
-    event: &Event<'_>,
+    incoming: &Incoming<'_, '_>,
     reasons: &[Reason],
     mode: Mode,
 ) -> Vec<Edit> {
+    let Incoming { event, chunk, .. } = *incoming;
     let ruled = |action: Action| {
-        reasons.iter().filter(move |reason| reason.action == action && reason.mode == mode)
+        reasons.iter().filter(move |reason| {
+            let streamed = chunk.is_some_and(|chunk| chunk.holds_text(&reason.finding));
+            reason.action == action && reason.mode == mode && !streamed
+        })
     };
     let mut edits: Vec<Edit> = Vec::new();
     for reason in ruled(Action::Replace) {
@@ -224,10 +343,13 @@ fn breach_reason(
 
 /// Every finding cut out, whatever policy says of it; a parameter that breaks a rule is no
 /// secret, and its value is what the reader of the audit needs.
-fn audit_edits(event: &Event<'_>, reasons: &[Reason]) -> Vec<Edit> {
-    let content = reasons
-        .iter()
-        .filter(|reason| !matches!(reason.finding.source.family, Family::Policy | Family::Flow));
+fn audit_edits(incoming: &Incoming<'_, '_>, reasons: &[Reason]) -> Vec<Edit> {
+    let Incoming { event, chunk, .. } = *incoming;
+    let content = reasons.iter().filter(|reason| {
+        let Reason { finding, .. } = reason;
+        !matches!(finding.source.family, Family::Policy | Family::Flow)
+            && !chunk.is_some_and(|chunk| chunk.holds_text(finding))
+    });
     let mut cuts: Vec<Cut<'_>> = content.filter_map(cut).collect();
     plan(&mut cuts, text_of(event), |kind, _| plain_tag(kind))
 }
@@ -278,7 +400,7 @@ fn tell(
             sign.confidence = sign.confidence.max(reason.finding.confidence);
             sign.enforced |= reason.mode == Mode::Enforce;
         }
-        sign.fingerprint = same().find_map(|reason| fingerprint(setup, incoming.event, reason));
+        sign.fingerprint = same().find_map(|reason| fingerprint(setup, incoming, reason));
         // What was measured is told of the rule that the alert names.
         let measured = reasons.iter().position(|reason| std::ptr::eq(reason, first));
         sign.seen = measured.and_then(|at| shared.seen(at));
@@ -306,7 +428,9 @@ fn tell_misrouted(
 
 pub(super) fn origin(incoming: &Incoming<'_, '_>, alerts: &[Alert]) -> Origin {
     let sent = alerts.iter().filter(|alert| matches!(alert.cause, Cause::Record(_))).count();
-    Origin { offset: incoming.at.offset, ordinal: sent as u32 }
+    // A timer's alerts carry the place of the last chunk, which may have had some of its own.
+    let tick = incoming.chunk.and_then(|chunk| chunk.tick).map_or(0, |tick| tick.kind.ordinal());
+    Origin { offset: incoming.at.offset, ordinal: (tick << TICK_SHIFT) + sent as u32 }
 }
 
 pub(super) fn sign<'a>(event: &'a Event<'_>, reason: &'a Reason) -> Sign<'a> {
@@ -336,13 +460,18 @@ pub(super) fn sign<'a>(event: &'a Event<'_>, reason: &'a Reason) -> Sign<'a> {
 }
 
 /// Names a secret without showing it: the same secret has the same name everywhere.
-fn fingerprint(setup: &Setup, event: &Event<'_>, reason: &Reason) -> Option<String> {
+fn fingerprint(setup: &Setup, incoming: &Incoming<'_, '_>, reason: &Reason) -> Option<String> {
     let key = setup.keys.fingerprint.as_ref()?;
     if reason.finding.source.family != Family::Secrets {
         return None;
     }
-    let span = reason.finding.span;
-    let value = text_of(event)(reason.finding.field?)?.get(span.start..span.end)?;
+    let finding = &reason.finding;
+    let value = match incoming.chunk.filter(|chunk| chunk.holds_text(finding)) {
+        Some(chunk) => chunk.text_of(finding)?,
+        None => {
+            text_of(incoming.event)(finding.field?)?.get(finding.span.start..finding.span.end)?
+        }
+    };
     let mac = key.mac(&[b"fingerprint", value.as_bytes()]);
     Some(hex(mac.first_chunk::<16>()?))
 }

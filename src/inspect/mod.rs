@@ -13,6 +13,7 @@ mod late;
 mod route;
 mod scores;
 mod taint;
+mod streams;
 
 use std::sync::Arc;
 
@@ -27,12 +28,18 @@ use crate::state::Item;
 
 pub use arrival::item;
 pub use behave::{accept, profile_key, reset};
-pub use decide::decide;
+pub use decide::{decide, decide_tick};
 pub use govern::{approve, call_hash, grant, resume};
 pub use late::second_look;
 pub use route::{murmur2, partition_of};
 pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
-pub use taint::{ENTRY_BYTES, NoEntry, Prints, Share, Shared, Table, forget, prints};
+pub use streams::{
+    Chunk, Clean, Closing, End, Readers, StreamNotes, Streamed, Tick, TickKind, Why, abandon,
+    begin, crowded_out,
+};
+pub use taint::{
+    ENTRY_BYTES, NoEntry, Prints, Share, Shared, Table, forget, prints, prints_of_chunk,
+};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +82,16 @@ pub struct Limits {
     pub taint_rows: usize,
     /// They are forgotten when no new party was seen with them for so long, or an eighth earlier.
     pub taint_keep_ms: i64,
+    /// Streamed answers that go on; with more, the one silent for longest is ended.
+    pub streams: usize,
+    /// Of these, those of one agent; a further one is refused.
+    pub streams_per_agent: u64,
+    /// A stream is closed when no chunk has come for so long.
+    pub stream_idle_ms: i64,
+    /// Text is held back no longer than this.
+    pub stream_hold_ms: i64,
+    /// So long it is known of a stream that it has ended.
+    pub stream_keep_ms: i64,
     /// How alerts fold.
     pub folding: Folding,
 }
@@ -96,6 +113,11 @@ impl Default for Limits {
             taint_values: 50_000,
             taint_rows: 50_000,
             taint_keep_ms: 604_800_000,
+            streams: 20_000,
+            streams_per_agent: 1_000,
+            stream_idle_ms: 60_000,
+            stream_hold_ms: 300_000,
+            stream_keep_ms: 600_000,
             folding: Folding::default(),
         }
     }
@@ -142,6 +164,8 @@ pub struct Incoming<'a, 's> {
     pub prints: &'a Prints,
     /// What other partitions know.
     pub shared: &'a Table,
+    /// The chunk's stream, where it is an `output_chunk`; the scan holds what was found in it.
+    pub chunk: Option<&'a Chunk>,
 }
 
 /// Where an event stands in the log.
@@ -207,6 +231,8 @@ pub struct Decision<'s> {
     pub alerts: Vec<Alert>,
     /// What to cut from the copy that audit keeps: every finding, whatever policy says of it.
     pub audit_edits: Vec<Edit>,
+    /// What became of the stream, once [`Chunk::settle`] has said so.
+    pub stream: Option<Streamed>,
     /// What to count.
     pub notes: Notes,
     /// What it has to do with other sessions and partitions.
@@ -227,4 +253,6 @@ pub struct Notes {
     pub id_reuse: bool,
     /// An operator's order blocked it.
     pub killed: bool,
+    /// What became of streams.
+    pub streams: StreamNotes,
 }

@@ -12,6 +12,7 @@ use hdrhistogram::Histogram;
 
 use crate::event::Millis;
 use crate::finding::Action;
+use crate::inspect::{End, StreamNotes};
 use crate::pipeline::step::Outcome;
 
 /// What a lane is doing, for readiness.
@@ -58,6 +59,7 @@ macro_rules! counters {
         pub struct Metrics {
             $($(#[$doc])* pub $name: Counter,)+
             verdicts: [Counter; Action::ALL.len()],
+            streams_ended: [Counter; End::ALL.len()],
             dead: Mutex<BTreeMap<&'static str, u64>>,
             timings: Mutex<Timings>,
             lanes: Mutex<BTreeMap<usize, LaneStatus>>,
@@ -108,6 +110,8 @@ counters! {
     reused_ids,
     /// Events blocked by an order.
     killed,
+    /// Chunks that came after their stream had ended.
+    late_chunks,
     /// Packs and policies taken up while running.
     reloads,
     /// Packs and policies that could not be taken up.
@@ -173,6 +177,8 @@ pub struct LaneStatus {
     pub ticked: Millis,
     /// Partitions owned, warming ones included.
     pub partitions: usize,
+    /// Streamed answers that go on, in partitions that are live.
+    pub streams: usize,
     /// Records behind the end, by partition that is live.
     pub lag: BTreeMap<i32, i64>,
     /// Age of the oldest record of the last batch at its commit, in milliseconds.
@@ -203,6 +209,21 @@ impl Metrics {
         ] {
             counter.add(u64::from(noted));
         }
+        self.count_streams(notes.streams);
+    }
+
+    /// Counts what became of streams.
+    pub fn count_streams(&self, notes: StreamNotes) {
+        self.late_chunks.add(u64::from(notes.late));
+        for (counter, ended) in self.streams_ended.iter().zip(notes.ended) {
+            counter.add(u64::from(ended));
+        }
+    }
+
+    /// Streams that have ended so.
+    #[must_use]
+    pub fn streams_ended(&self, end: End) -> &Counter {
+        &self.streams_ended[end as usize]
     }
 
     /// Dead letters by reason.

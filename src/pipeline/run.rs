@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::detect::{Rules, Scratch};
 use crate::event::Millis;
-use crate::inspect::Table;
+use crate::inspect::{Readers, StreamNotes, Table};
 use crate::pipeline::asking::Asking;
 use crate::pipeline::control::{Board, ControlLog, Read, Standing, follow};
 use crate::pipeline::lane::{self, Lane};
@@ -290,14 +290,19 @@ fn keep_lane<C: Connect>(connect: &C, site: &Site, number: usize) {
 /// Ticks a lane until it is told to stop and stands between batches.
 fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(), LogError> {
     let mut stopping: Option<Instant> = None;
+    let mut former: Option<Arc<Pack>> = None;
     loop {
         let version = site.packs.version();
         let pack = site.packs.current();
         let trouble = site.packs.trouble();
         let asking = site.asking.as_ref();
         let mut scanner = Scanning { pack: &pack, scratch: pack.rules.scratch(), asking };
+        let mut readers = Readers::new(&pack.rules, &pack.step.pack);
+        if let Some(former) = &former {
+            readers = readers.and_former(&former.rules, &former.step.pack);
+        }
         let (known, shared) = (&site.known, site.known.pin());
-        let mut work = Inspecting { pack: &pack, trouble, asking, known, shared };
+        let mut work = Inspecting { pack: &pack, readers, trouble, asking, known, shared };
         loop {
             let swapped = site.packs.version() != version;
             lane.look_ahead(!swapped && !site.stopped());
@@ -311,6 +316,11 @@ fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(),
                 break;
             }
             lane.tick(&mut scanner, &mut work, &site.board)?;
+        }
+        drop(work);
+        if !Arc::ptr_eq(&pack, &site.packs.current()) {
+            // Streams that began with it keep it until they end.
+            former = Some(pack);
         }
     }
 }
@@ -377,6 +387,7 @@ impl Scanner for Scanning<'_> {
 /// The stateful half of one pack.
 struct Inspecting<'p> {
     pack: &'p Pack,
+    readers: Readers<'p>,
     trouble: Option<Arc<Trouble>>,
     asking: Option<&'p Asking>,
     known: &'p Known,
@@ -423,19 +434,20 @@ impl Work for Inspecting<'_> {
             self.pack.step.trouble(staged, record, trouble.at, &trouble.message, out);
         }
         let took_us = u64::try_from(scan_time.as_micros()).unwrap_or(u64::MAX);
-        let known = (&*self.shared, &standing.orders);
-        Some(self.pack.step.record_among(known, staged, record, scanned, took_us, out))
+        let with = ((&*self.shared, &standing.orders), &mut self.readers);
+        Some(self.pack.step.record_among(staged, with, record, scanned, took_us, out))
     }
 
     fn timers(
         &mut self,
         staged: &mut Staged<'_>,
         partition: i32,
-        _standing: &Standing,
+        standing: &Standing,
         now: Millis,
         out: &mut Vec<OutRecord>,
-    ) {
-        self.pack.step.timers(staged, partition, now, out);
+    ) -> StreamNotes {
+        let with = (&standing.orders, &mut self.readers);
+        self.pack.step.timers(staged, with, partition, now, out)
     }
 
     fn waiting(&self) -> Vec<i32> {

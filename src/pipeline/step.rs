@@ -8,14 +8,17 @@
 mod outputs;
 mod sequential;
 
+use std::borrow::Cow;
+
 use crate::alert;
 use crate::audit::{Head, InForce, Signer};
 use crate::detect::{Scan, Scratch};
-use crate::event::{Event, Millis};
+use crate::event::{Event, Kind, Millis};
 use crate::finding::Action;
 use crate::inspect::{
-    At, Incoming, Notes, Prints, Setup, Table, accept, approve, decide, forget, grant, item,
-    partition_of, prints, reset, resume, second_look,
+    At, Closing, Incoming, Notes, Prints, Readers, Setup, StreamNotes, Table, Why, abandon, accept,
+    approve, begin, crowded_out, decide, decide_tick, forget, grant, item, partition_of, prints,
+    prints_of_chunk, reset, resume, second_look,
 };
 use crate::pipeline::asking::{Asked, Asking, Second};
 use crate::pipeline::log::{InRecord, OutRecord};
@@ -139,6 +142,14 @@ impl From<Action> for Outcome {
     }
 }
 
+/// Takes the text out of a chunk; gives the field's index with it.
+fn take_chunk<'r>(event: &mut Event<'r>) -> Option<(usize, Cow<'r, str>)> {
+    let stream = event.stream.as_ref().filter(|_| event.kind == Kind::OutputChunk)?;
+    let at = stream.text? as usize;
+    let field = event.fields.get_mut(at)?;
+    Some((at, std::mem::take(&mut field.text)))
+}
+
 impl Step {
     /// With the shipped policy and everything else as the configuration ships it.
     #[must_use]
@@ -162,10 +173,17 @@ impl Step {
     pub fn scan<'r>(&self, scratch: &mut Scratch<'_>, record: &'r InRecord) -> Scanned<'r> {
         let read = match record.value.as_deref() {
             None => Err(Unreadable::no_value()),
-            Some(value) => read(value, &self.map, &self.read).map(|event| {
+            Some(value) => read(value, &self.map, &self.read).map(|mut event| {
                 let item = item(&event, value);
+                // A chunk's text is read with its stream, in offset order.
+                let text = take_chunk(&mut event);
                 let scan = scratch.scan(&event);
                 let prints = prints(&self.setup, &event, &scan);
+                if let Some((at, text)) = text
+                    && let Some(field) = event.fields.get_mut(at)
+                {
+                    field.text = text;
+                }
                 Readable { event, item, scan, prints, asked: None }
             }),
         };
@@ -198,13 +216,13 @@ impl Step {
     pub fn record(
         &self,
         staged: &mut Staged<'_>,
-        orders: &Orders,
+        (orders, readers): (&Orders, &mut Readers<'_>),
         record: &InRecord,
         scanned: &Scanned<'_>,
         took_us: u64,
         out: &mut Vec<OutRecord>,
     ) -> Outcome {
-        self.record_among((Table::NONE, orders), staged, record, scanned, took_us, out)
+        self.record_among(staged, ((Table::NONE, orders), readers), record, scanned, took_us, out)
     }
 
     /// The half in offset order: moves the partition's clock, fires what is due, decides,
@@ -212,13 +230,16 @@ impl Step {
     /// other partitions know and what operators ordered is that of an instant before.
     pub fn record_among(
         &self,
-        (shared, orders): (&Table, &Orders),
         staged: &mut Staged<'_>,
+        ((shared, orders), readers): ((&Table, &Orders), &mut Readers<'_>),
         record: &InRecord,
         scanned: &Scanned<'_>,
         took_us: u64,
         out: &mut Vec<OutRecord>,
     ) -> Outcome {
+        // Before the clock moves: what a timer writes is the same whether a record comes or not.
+        let until = staged.now().max(record.timestamp);
+        let mut notes = self.timers(staged, (orders, readers), record.partition, until, out);
         let now = staged.advance(record.timestamp);
         staged.set_partitions(self.partitions);
         let at = At { topic: &self.topic, partition: record.partition, offset: record.offset, now };
@@ -226,16 +247,93 @@ impl Step {
         if let Some(before) = InForce::put(staged, &self.pack, &self.setup.policy.hash) {
             outputs.swapped(staged, &before, out);
         }
-        self.timers(staged, record.partition, now, out);
-        match &scanned.read {
-            Err(refused) => outputs.refused(staged, refused, out),
-            Ok(Readable { event, item, scan, prints, .. }) => {
-                let (item, partitions) = (*item, self.partitions);
-                let incoming = Incoming { event, at, item, partitions, scan, prints, shared };
-                let decision = decide(&self.setup, orders, staged, &incoming);
-                outputs.decided(staged, event, decision, out)
+        let Readable { event, item, scan, prints, .. } = match &scanned.read {
+            Err(refused) => {
+                let mut outcome = outputs.refused(staged, refused, out);
+                outcome.notes.streams = notes;
+                return outcome;
             }
+            Ok(readable) => readable,
+        };
+        let (item, partitions) = (*item, self.partitions);
+        while let Some(key) = crowded_out(&self.setup, staged, event) {
+            let evicted = (&key, Why::Crowded);
+            self.tick(staged, (orders, readers), record.partition, evicted, (&mut notes, out));
         }
+        let place = (event, record.offset);
+        let Some(chunk) = begin((&self.setup, orders), readers, staged, place) else {
+            let chunk = None;
+            let incoming = Incoming { event, at, item, partitions, scan, prints, shared, chunk };
+            let mut decision = decide(&self.setup, orders, staged, &incoming);
+            decision.notes.streams = notes;
+            return outputs.decided(staged, event, decision, out);
+        };
+        let joined = chunk.join(event, scan);
+        let prints = prints_of_chunk(&self.setup, event, &joined, &chunk);
+        let incoming = Incoming {
+            event,
+            at,
+            item,
+            partitions,
+            scan: &joined,
+            prints: &prints,
+            shared,
+            chunk: Some(&chunk),
+        };
+        let mut decision = decide(&self.setup, orders, staged, &incoming);
+        let streamed = chunk.settle(&self.setup, staged, event, &decision);
+        notes.count(&streamed);
+        (decision.stream, decision.notes.streams) = (Some(streamed), notes);
+        let outcome = outputs.decided(staged, event, decision, out);
+        if outcome.dead.is_some() {
+            abandon(&self.setup, staged, readers, event);
+        }
+        outcome
+    }
+
+    /// Decides about a stream for which no chunk came.
+    fn tick(
+        &self,
+        staged: &mut Staged<'_>,
+        (orders, readers): (&Orders, &mut Readers<'_>),
+        partition: i32,
+        what: (&Key, Why),
+        (notes, out): (&mut StreamNotes, &mut Vec<OutRecord>),
+    ) {
+        let with = (&self.setup, orders);
+        let Some(closing) = Closing::begin(with, readers, staged, what) else { return };
+        let Closing { event, offset, scan, chunk } = closing;
+        let at = At { topic: &self.topic, partition, offset, now: staged.now() };
+        let prints = prints_of_chunk(&self.setup, &event, &scan, &chunk);
+        let incoming = Incoming {
+            event: &event,
+            at,
+            item: Item { id: 0, content: 0 },
+            partitions: 0,
+            scan: &scan,
+            prints: &prints,
+            shared: Table::NONE,
+            chunk: Some(&chunk),
+        };
+        let mut decision = decide_tick(&self.setup, orders, staged, &incoming);
+        let streamed = chunk.settle(&self.setup, staged, &event, &decision);
+        notes.count(&streamed);
+        decision.stream = Some(streamed);
+        // Stands for the record that did not come.
+        let record = InRecord {
+            partition,
+            offset,
+            timestamp: at.now,
+            key: Some(event.agent.as_bytes().to_vec()),
+            value: None,
+            headers: Vec::new(),
+        };
+        let control = orders.offset;
+        let outputs = Outputs { step: self, record: &record, at, control, took_us: 0 };
+        if let Some(before) = InForce::put(staged, &self.pack, &self.setup.policy.hash) {
+            outputs.swapped(staged, &before, out);
+        }
+        outputs.decided(staged, &event, decision, out);
     }
 
     /// Fires every timer of the partition that is due at `until`, in order: before the first
@@ -243,24 +341,31 @@ impl Step {
     pub fn timers(
         &self,
         staged: &mut Staged<'_>,
+        (orders, readers): (&Orders, &mut Readers<'_>),
         partition: i32,
         until: Millis,
         out: &mut Vec<OutRecord>,
-    ) {
+    ) -> StreamNotes {
+        let mut notes = StreamNotes::default();
         while let Some((deadline, key)) = staged.due(until) {
-            if matches!(key.owner, owner::TAINT | owner::TAINT_TEXT) {
-                out.extend(forget(staged, key).map(|told| outputs::share(partition, told)));
-                continue;
-            }
-            if key.owner != owner::EPISODE {
+            match key.owner {
+                owner::EPISODE => {
+                    if let Some(alert) = alert::close(staged, key, deadline) {
+                        out.push(outputs::alert(self, partition, &alert, Vec::new()));
+                    }
+                }
+                owner::TAINT | owner::TAINT_TEXT => {
+                    out.extend(forget(staged, key).map(|told| outputs::share(partition, told)));
+                }
+                owner::STREAM => {
+                    let what = (&key, Why::Due(deadline));
+                    self.tick(staged, (orders, readers), partition, what, (&mut notes, out));
+                }
                 // A session or a count that nobody has touched for long enough is forgotten.
-                staged.remove(key);
-                continue;
-            }
-            if let Some(alert) = alert::close(staged, key, deadline) {
-                out.push(outputs::alert(self, partition, &alert, Vec::new()));
+                _ => staged.remove(key),
             }
         }
+        notes
     }
 
     /// Tells the SOC of trouble of this process itself, along with a record. `at` names the

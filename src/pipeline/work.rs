@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::event::Millis;
+use crate::inspect::StreamNotes;
 use crate::pipeline::control::Standing;
 use crate::pipeline::log::{InRecord, OutRecord};
 use crate::pipeline::step::Outcome;
@@ -81,7 +82,8 @@ pub trait Work {
         out: &mut Vec<OutRecord>,
     ) -> Option<Outcome>;
 
-    /// Timers due at `now` in a partition that stands at its end.
+    /// Timers due at `now` in a partition that stands at its end. Returns what became of streams,
+    /// for counting.
     fn timers(
         &mut self,
         staged: &mut Staged<'_>,
@@ -89,7 +91,7 @@ pub trait Work {
         standing: &Standing,
         now: Millis,
         out: &mut Vec<OutRecord>,
-    );
+    ) -> StreamNotes;
 
     /// Partitions that have something to tell although no record came: [`Work::control`] tells it.
     fn waiting(&self) -> Vec<i32> {

@@ -341,6 +341,14 @@ impl Policy {
             .unwrap_or(self.default_mode())
     }
 
+    /// Whether anything found in the event may be carried out, whatever it is.
+    #[must_use]
+    pub fn may_enforce(&self, event: &Event<'_>) -> bool {
+        let mut lines = self.index.candidates(event).filter_map(|at| self.lines.get(at));
+        self.mode(event) == Mode::Enforce
+            || lines.any(|line| line.mode == Some(Mode::Enforce) && line.covers(event))
+    }
+
     /// The mode where no line names one.
     #[must_use]
     pub fn default_mode(&self) -> Mode {

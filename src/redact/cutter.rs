@@ -3,10 +3,9 @@
 //! The pieces, joined, are what [`plan`](super::plan) and [`apply`](super::apply) make of the whole: cuts that
 //! overlap become one, so a cut is written only when nothing that begins inside it can follow.
 
-use std::sync::Arc;
-
 use crate::event::RawSpan;
-use crate::finding::{Confidence, Source};
+use crate::finding::{Confidence, Severity, Source};
+use crate::state::codec::{Pack, Unpack};
 
 use super::barred;
 
@@ -20,14 +19,50 @@ pub struct Cutter {
 #[derive(Clone, Debug)]
 struct Due {
     span: RawSpan,
-    source: Arc<Source>,
+    kind: String,
+    severity: Severity,
     confidence: Confidence,
 }
 
 impl Cutter {
     /// Adds a cut; offsets are those of the whole text.
-    pub fn add(&mut self, source: &Arc<Source>, confidence: Confidence, span: RawSpan) {
-        self.cuts.push(Due { span, source: Arc::clone(source), confidence });
+    pub fn add(&mut self, source: &Source, confidence: Confidence, span: RawSpan) {
+        let (kind, severity) = (source.kind.clone(), source.severity);
+        self.cuts.push(Due { span, kind, severity, confidence });
+    }
+
+    /// Takes text up to here as let go without cuts.
+    pub fn pass(&mut self, to: usize) {
+        self.released = self.released.max(to);
+        self.cuts.retain(|cut| cut.span.end > to);
+    }
+
+    /// Appends the cuts that are due to an entry of state.
+    #[must_use]
+    pub fn store(&self, out: Pack) -> Pack {
+        let out = out.number(self.released as u64).number(self.cuts.len() as u64);
+        self.cuts.iter().fold(out, |out, cut| {
+            out.number(cut.span.start as u64)
+                .number(cut.span.end as u64)
+                .text(&cut.kind)
+                .number(cut.severity as u64)
+                .number(cut.confidence as u64)
+        })
+    }
+
+    /// Reads them back. `None` for bytes that were not written so.
+    pub fn restore(from: &mut Unpack<'_>) -> Option<Self> {
+        let released = usize::try_from(from.number()?).ok()?;
+        let mut cuts = Vec::new();
+        for _ in 0..from.number()? {
+            let mut place = || usize::try_from(from.number()?).ok();
+            let span = RawSpan { start: place()?, end: place()? };
+            let kind = from.text()?;
+            let severity = *Severity::ALL.get(usize::try_from(from.number()?).ok()?)?;
+            let confidence = *Confidence::ALL.get(usize::try_from(from.number()?).ok()?)?;
+            cuts.push(Due { span, kind, severity, confidence });
+        }
+        Some(Self { cuts, released })
     }
 
     /// How far the text has been let go, cuts included.
@@ -55,9 +90,10 @@ impl Cutter {
             match joined.last_mut() {
                 Some(last) if last.span.overlaps(cut.span) => {
                     last.span.end = last.span.end.max(cut.span.end);
-                    let rank = |due: &Due| (due.source.severity, due.confidence);
+                    let rank = |due: &Due| (due.severity, due.confidence);
                     if rank(&cut) > rank(last) {
-                        (last.source, last.confidence) = (cut.source, cut.confidence);
+                        (last.severity, last.confidence) = rank(&cut);
+                        last.kind = cut.kind;
                     }
                 }
                 _ => joined.push(cut),
@@ -73,7 +109,7 @@ impl Cutter {
                 continue;
             }
             out.push_str(part(self.released, cut.span.start));
-            let with = write(&cut.source.kind, part(cut.span.start, cut.span.end));
+            let with = write(&cut.kind, part(cut.span.start, cut.span.end));
             let next = text.as_bytes().get(cut.span.end.saturating_sub(begin)).copied();
             out.push_str(&barred(with, next));
             self.released = cut.span.end;

@@ -2,7 +2,8 @@
 //!
 //! With the redaction key a session keeps a table of keyed hashes, at most 256, in the
 //! partition's state; its place in the table is a value's number. Later values get the bare
-//! tag. Without the key numbers begin anew with each event, and nothing is kept.
+//! tag. Without the key numbers begin anew with each event, and nothing is kept; of a streamed
+//! answer, hashes of the values are kept beside its text until it ends.
 
 use sha2::{Digest as _, Sha256};
 
@@ -23,7 +24,6 @@ type Short = [u8; 8];
 pub struct Tags<'k> {
     keyed: Option<(&'k Key32, Key)>,
     known: Vec<Short>,
-    unkeyed: Vec<(String, String)>,
     grown: bool,
 }
 
@@ -37,7 +37,29 @@ impl<'k> Tags<'k> {
             .and_then(|(_, session)| Unpack::new(VERSION, staged.get(session)?))
             .map(|table| table.rest().as_chunks::<8>().0.to_vec())
             .unwrap_or_default();
-        Self { keyed, known, unkeyed: Vec::new(), grown: false }
+        Self { keyed, known, grown: false }
+    }
+
+    /// The same for one part of a text that comes in pieces. `known` is what its parts so far
+    /// came to ([`Tags::of_text`]); it counts where there is no key.
+    #[must_use]
+    pub fn of_stream(
+        key: Option<&'k Key32>,
+        staged: &Staged<'_>,
+        event: &Event<'_>,
+        known: &[u8],
+    ) -> Self {
+        let mut tags = Self::of_session(key, staged, event);
+        if tags.keyed.is_none() {
+            tags.known = known.as_chunks::<8>().0.to_vec();
+        }
+        tags
+    }
+
+    /// The numbering of one text, for [`Tags::of_stream`]; nothing where a session has it.
+    #[must_use]
+    pub fn of_text(&self) -> &[u8] {
+        if self.keyed.is_some() { &[] } else { self.known.as_flattened() }
     }
 
     /// The redaction key.
@@ -47,19 +69,24 @@ impl<'k> Tags<'k> {
 
     /// The tag of a value.
     pub(super) fn tag(&mut self, label: &str, value: &str) -> String {
-        let number = match self.key() {
-            Some(key) => self.keyed_number(key, label, value),
-            None => self.number_in_event(label, value),
+        let hash: [u8; 32] = if let Some(key) = self.key() {
+            key.mac(&[b"tag", label.as_bytes(), value.as_bytes()])
+        } else {
+            let mut hash = Sha256::new();
+            hash.update((label.len() as u64).to_be_bytes());
+            hash.update(label);
+            hash.update(value);
+            hash.finalize().into()
         };
+        let number = self.number(&hash);
         match number {
             Some(number) => format!("<{label}_{number}>"),
             None => format!("<{label}>"),
         }
     }
 
-    fn keyed_number(&mut self, key: &Key32, label: &str, value: &str) -> Option<usize> {
-        let mac = key.mac(&[b"tag", label.as_bytes(), value.as_bytes()]);
-        let short = *mac.first_chunk::<8>()?;
+    fn number(&mut self, hash: &[u8; 32]) -> Option<usize> {
+        let short = *hash.first_chunk::<8>()?;
         if let Some(at) = self.known.iter().position(|known| *known == short) {
             return Some(at + 1);
         }
@@ -69,15 +96,6 @@ impl<'k> Tags<'k> {
         self.known.push(short);
         self.grown = true;
         Some(self.known.len())
-    }
-
-    fn number_in_event(&mut self, label: &str, value: &str) -> Option<usize> {
-        let known = self.unkeyed.iter().position(|(l, v)| l == label && v == value);
-        if known.is_none() && self.unkeyed.len() < TAGS_MAX {
-            self.unkeyed.push((label.to_owned(), value.to_owned()));
-            return Some(self.unkeyed.len());
-        }
-        known.map(|at| at + 1)
     }
 
     /// Keeps the session's table where it has grown. `deadline` is when an idle session ends;

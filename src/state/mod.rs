@@ -66,6 +66,12 @@ pub mod owner {
     pub const TAINT: u8 = 24;
     /// The same of rows of words.
     pub const TAINT_TEXT: u8 = 25;
+    /// Streamed answers that go on.
+    pub const STREAM: u8 = 26;
+    /// Streamed answers that have ended, for as long as late chunks may come.
+    pub const STREAM_ENDED: u8 = 27;
+    /// Agents: how many streamed answers of theirs go on.
+    pub const STREAMS_OF: u8 = 28;
 }
 
 /// One entry.

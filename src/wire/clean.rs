@@ -6,7 +6,7 @@
 
 use crate::event::{Event, Field, Place, RawSpan};
 use crate::redact::Edit;
-use crate::wire::json::{Units, escape_into};
+use crate::wire::json::{Units, Writer, escape_into};
 
 /// The record with its edits made. Edits may come in any order; those of one field that
 /// overlap are joined, and the first one's text stands for both.
@@ -28,6 +28,28 @@ pub fn edit(record: &[u8], event: &Event<'_>, edits: &[Edit]) -> Vec<u8> {
     }
     out.extend_from_slice(record.get(done..).unwrap_or_default());
     out
+}
+
+/// A chunk that no record brought: what a timer lets go of a stream, as the sender would have
+/// written it.
+#[must_use]
+pub fn chunk(event: &Event<'_>, id: &str, text: &str) -> Vec<u8> {
+    let mut out = Writer::with_capacity(256 + text.len());
+    out.open().key("v").uint(1);
+    out.text("id", id).key("ts").int(event.ts.0);
+    out.text("kind", event.kind.name());
+    out.text_if("tenant", Some(event.tenant.as_ref()).filter(|tenant| !tenant.is_empty()));
+    out.key("agent").open().text("id", &event.agent);
+    out.text_if("type", event.agent_type.as_deref());
+    out.close();
+    out.text_if("session", event.session.as_deref());
+    out.text_if("user", event.user.as_deref());
+    if let Some(stream) = &event.stream {
+        out.key("stream").open().text("id", &stream.id);
+        out.key("seq").uint(stream.seq).key("last").bool(stream.last).close();
+    }
+    out.text("text", text).close();
+    out.into_bytes()
 }
 
 /// Writes one token anew. A number becomes a string, since no mask is a number.

@@ -13,7 +13,7 @@ use crate::event::{Event, Place, RawSpan};
 use crate::finding::{
     Classified, Confidence, Coverage, Family, Finding, Mention, Severity, Source, ViewName,
 };
-use crate::inspect::{At, Decision, Reason};
+use crate::inspect::{At, Decision, End, Reason, Streamed};
 
 /// What stands on a verdict beside the decision.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +36,21 @@ pub fn write(
 ) -> Vec<u8> {
     let mut out = Writer::with_capacity(512 + 256 * decision.reasons.len());
     out.open().key("v").uint(1);
-    out.text("id", &ids::uuid(at.topic, at.partition, at.offset, OutputKind::Verdict, 0));
+    let streamed = decision.stream.as_ref();
+    let tick = streamed.and_then(|stream| stream.tick);
+    let ordinal = tick.map_or(0, |tick| tick.kind.ordinal());
+    out.text("id", &ids::uuid(at.topic, at.partition, at.offset, OutputKind::Verdict, ordinal));
     out.key("event_id").string_or_null(event.map(|event| event.id.as_ref()));
     out.key("at").open();
     out.text("topic", at.topic).key("partition").int(i64::from(at.partition));
     out.key("offset").int(at.offset).close();
     if let Some(stream) = event.and_then(|event| event.stream.as_ref()) {
         out.key("stream").open().text("id", &stream.id);
-        out.key("seq").uint(stream.seq).key("last").bool(stream.last).close();
+        out.key("seq").uint(stream.seq).key("last").bool(stream.last);
+        if let Some(streamed) = streamed {
+            write_stream(&mut out, streamed);
+        }
+        out.close();
     }
     out.text("action", decision.action.name());
     out.key("enforced").bool(decision.enforced);
@@ -62,6 +69,9 @@ pub fn write(
         out.key("hold").open().text("id", &hold.id);
         out.text("expires", &rfc3339(hold.expires)).close();
     }
+    if let Some(streamed) = streamed {
+        out.key("clean_through").uint(streamed.clean_through);
+    }
     out.key("coverage").open();
     write_coverage(&mut out, decision.coverage);
     out.close();
@@ -71,6 +81,20 @@ pub fn write(
     }
     out.key("took_us").uint(stamp.took_us).close();
     out.into_bytes()
+}
+
+/// Members of `stream` that say what became of it.
+fn write_stream(out: &mut Writer, streamed: &Streamed) {
+    out.text("action", streamed.action.name());
+    out.key("chunks").uint(streamed.chunks);
+    out.text_if("ended", streamed.ended.map(End::name));
+    if let Some(tick) = streamed.tick {
+        out.key("tick").open().text("kind", tick.kind.name());
+        out.text("at", &rfc3339(tick.at)).close();
+    }
+    if !streamed.packs.is_empty() {
+        out.texts("packs", streamed.packs.iter().map(String::as_str));
+    }
 }
 
 /// `told` is the entry of another partition that the finding rests on. Whose value it was is

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use weir::detect::{EngineKind, Rules, Scan, ScanLimits};
 use weir::event::{Millis, RawSpan};
 use weir::finding::{Action, Confidence, Family, Finding, Severity, Source, ViewName};
-use weir::inspect::{At, Decision, Incoming, Prints, Setup, Table, decide, item, partition_of};
+use weir::inspect::{
+    At, Decision, Incoming, Prints, Readers, Setup, Table, decide, item, partition_of,
+};
 use weir::patterns::RuleSet;
 use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::{Sequential, Step, run_sequential};
@@ -85,7 +87,8 @@ fn decided(
     let at = At { topic: "weir.events", partition: 0, offset: 7, now: staged.now() };
     let item = item(&event, value.as_bytes());
     let (scan, prints, shared) = (&scan, Prints::NONE, Table::NONE);
-    let incoming = Incoming { event: &event, at, item, partitions: 0, scan, prints, shared };
+    let incoming =
+        Incoming { event: &event, at, item, partitions: 0, scan, prints, shared, chunk: None };
     let decision = decide(setup, orders, &mut staged, &incoming);
     let cleaned = clean::edit(value.as_bytes(), &event, &decision.edits);
     check(&decision, String::from_utf8(cleaned).unwrap());
@@ -144,7 +147,8 @@ fn findings_of_low_confidence_are_told_and_left_alone() {
     let at = At { topic: "t", partition: 0, offset: 0, now: staged.advance(Millis(1_000_000_000)) };
     let item = item(&event, value.as_bytes());
     let (scan, prints, shared) = (&scan, Prints::NONE, Table::NONE);
-    let incoming = Incoming { event: &event, at, item, partitions: 0, scan, prints, shared };
+    let incoming =
+        Incoming { event: &event, at, item, partitions: 0, scan, prints, shared, chunk: None };
     let decision = decide(&Setup::default(), &Orders::default(), &mut staged, &incoming);
     assert_eq!((decision.action, decision.reasons.len()), (Action::Allow, 1));
     assert!(decision.alerts.is_empty());
@@ -392,7 +396,10 @@ fn a_record_that_must_be_turned_away_still_has_a_verdict() {
     let partition = Partition::default();
     let mut staged = Staged::new(&partition);
     let mut out = Vec::new();
-    let outcome = step.record(&mut staged, &Orders::default(), &input, &scanned, 0, &mut out);
+    let rules = no_rules();
+    let (orders, mut readers) = (Orders::default(), Readers::new(&rules, "pack"));
+    let with = (&orders, &mut readers);
+    let outcome = step.record(&mut staged, with, &input, &scanned, 0, &mut out);
     assert_eq!((outcome.action, outcome.dead), (Action::Block, Some("panicked")));
     assert!(out[0].headers.contains(&headers::header(headers::EVENT_ID, "e1")));
     assert_eq!(of(Topic::Dlq, &out)[0].value, input.value);
@@ -458,6 +465,7 @@ fn batches_and_aborts_change_no_output() {
     for batch in [1, 7, 64, 400] {
         let mut state = Partition::default();
         let mut scratch = rules.scratch();
+        let (orders, mut readers) = (Orders::default(), Readers::new(&rules, "pack"));
         let mut out = Vec::new();
         for (number, batch) in records.chunks(batch).enumerate() {
             let scanned: Vec<_> =
@@ -468,7 +476,8 @@ fn batches_and_aborts_change_no_output() {
                 let mut staged = Staged::new(&state);
                 let mut mine = Vec::new();
                 for (record, scanned) in batch.iter().zip(&scanned) {
-                    step.record(&mut staged, &Orders::default(), record, scanned, 0, &mut mine);
+                    let with = (&orders, &mut readers);
+                    step.record(&mut staged, with, record, scanned, 0, &mut mine);
                 }
                 if last {
                     let changes = staged.into_changes();

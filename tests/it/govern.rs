@@ -125,7 +125,8 @@ fn happen(
         }
         Happens::Record(record) => {
             let scanned = step.scan(&mut RULES.scratch(), record);
-            step.record(staged, orders, record, &scanned, 0, out);
+            let mut readers = weir::inspect::Readers::new(&RULES, "pack");
+            step.record(staged, (orders, &mut readers), record, &scanned, 0, out);
         }
     }
 }

@@ -28,4 +28,5 @@ mod simulation;
 mod soc;
 mod story;
 mod stream;
+mod streams;
 mod wire;

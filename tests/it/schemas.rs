@@ -13,7 +13,9 @@ use weir::finding::{
     Action, Classified, Confidence, Coverage, Done, Family, Finding, Score, Scoring, Seen,
     Severity, Source, ViewName,
 };
-use weir::inspect::{At, Decision, Hold, Notes, Reason, Shared};
+use weir::inspect::{
+    At, Clean, Decision, End, Hold, Notes, Reason, Shared, Streamed, Tick, TickKind,
+};
 use weir::policy::{Command, Grant, Mode, Order, Policy, Scope, Silence};
 use weir::redact::{Edit, Key32};
 use weir::state::{Item, Key, Partition, Staged, owner};
@@ -336,6 +338,7 @@ fn decision(coverage: &Coverage, findings: Vec<Finding>, action: Action) -> Deci
         repeat: action == Action::Allow,
         alerts: Vec::new(),
         audit_edits: Vec::new(),
+        stream: None,
         notes: Notes::default(),
         shared: Shared {
             seen: vec![(0, Arc::new(seen(None))), (1, Arc::new(seen(Some((3, 9)))))],
@@ -387,7 +390,25 @@ fn every_verdict_validates_and_no_field_is_on_one_side_only() {
             &stamp,
         )));
     }
+    for tick in [None, Some(Tick { kind: TickKind::Held, at: Millis(5) })] {
+        let streamed = Streamed {
+            field: 0,
+            clean: Clean::Nothing,
+            clean_through: 7,
+            action: Action::Redact,
+            chunks: 3,
+            ended: tick.is_none().then_some(End::Last),
+            packs: if tick.is_none() { Vec::new() } else { vec!["p".into(), "q".into()] },
+            audit: None,
+            tick,
+        };
+        let decision =
+            Decision { stream: Some(streamed), ..decision(&coverage, vec![], Action::Allow) };
+        verdicts.push(parsed(&verdict::write(&decision, Some(&event), &at, &stamp)));
+    }
     Schema::load("verdict").check_all(&verdicts);
+    let stream = &Schema::load("verdict").json["properties"]["stream"]["properties"];
+    assert_eq!(stream["ended"]["enum"], json!(End::ALL.map(End::name)));
     assert_eq!(verdicts[1]["reasons"][1]["field"], "/meta/k@e.org");
     assert_eq!(verdicts[1]["reasons"][1]["at"], "key");
     let families: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
@@ -699,7 +720,22 @@ fn every_audit_record_validates_and_no_field_is_on_one_side_only() {
                     repeat: count == 0,
                     classifier: if count == 2 { Classified::default() } else { classified() },
                 };
-                records.push(parsed(&record::decision(&frame(head), &event, result, why(), &[])));
+                let tick = (count == 70).then_some(("idle", Millis(3)));
+                let packs = if tick.is_some() { vec!["o".to_owned()] } else { Vec::new() };
+                let stream = record::Streamed {
+                    id: "s",
+                    seq: 1,
+                    chunks: 2,
+                    action: *action,
+                    clean_through: 9,
+                    released: [7; 32],
+                    ended: tick.map(|_| "idle"),
+                    tick,
+                    packs: &packs,
+                };
+                let stream = (event.stream.is_some() && count > 0).then_some(stream);
+                let what = (result, stream);
+                records.push(parsed(&record::decision(&frame(head), &event, what, why(), &[])));
                 for who in [[None; 3], [Some("e"), Some("t"), Some("a")]] {
                     records.push(parsed(&record::unreadable(&frame(head), who, result, why())));
                 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use weir::event::Millis;
 use weir::finding::Action;
+use weir::inspect::StreamNotes;
 use weir::pipeline::control::{Board, Standing};
 use weir::pipeline::lane::{Lane, Settings};
 use weir::pipeline::log::{Headers, InRecord, LogError, OutRecord, Topic};
@@ -142,8 +143,9 @@ impl Work for Counting {
         _standing: &Standing,
         now: Millis,
         out: &mut Vec<OutRecord>,
-    ) {
+    ) -> StreamNotes {
         Self::fire(staged, partition, now, out);
+        StreamNotes::default()
     }
 
     fn check(&self, _: i32, state: &Partition, last: Option<&[u8]>) -> Result<(), String> {

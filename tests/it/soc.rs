@@ -450,7 +450,9 @@ pub(crate) fn records() -> Vec<(&'static str, serde_json::Value)> {
     let mut staged = Staged::new(state);
     let next = only(5, "db.read");
     let scanned = other.scan(&mut rules.scratch(), &next);
-    other.record(&mut staged, &weir::policy::Orders::default(), &next, &scanned, 0, &mut out);
+    let orders = weir::policy::Orders::default();
+    let mut readers = weir::inspect::Readers::new(&rules, "other");
+    other.record(&mut staged, (&orders, &mut readers), &next, &scanned, 0, &mut out);
     let alerts = of(Topic::Alerts, &out).into_iter().map(|alert| ("alerts", alert));
     let audit = of(Topic::Audit, &out).into_iter().map(|audit| ("audit", audit));
     alerts.chain(audit).collect()

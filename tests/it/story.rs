@@ -15,6 +15,10 @@ pub(crate) const EXPECTED: &[&str] = &[
     "message",
     "times",
     "figures",
+    "clean",
+    "through",
+    "ended",
+    "so_far",
 ];
 
 /// An event v1 from the short form of a step.
@@ -47,6 +51,17 @@ pub(crate) fn written(mut said: Map<String, Value>, offset: i64, now: i64) -> Va
             tool.insert(field.into(), value);
         }
     }
+    let mut stream = None;
+    if let Some(value) = take("chunk") {
+        kind = Some("output_chunk");
+        text = Some(value);
+        // `a 0` is chunk 0 of stream a, and `a 1 last` the one that ends it.
+        let place = take("of").expect("a chunk says `of` which stream and where it stands");
+        let words: Vec<&str> = place.as_str().expect("text").split(' ').collect();
+        let seq: u64 = words[1].parse().expect("a place is a number");
+        let last = words.get(2).is_some_and(|word| *word == "last");
+        stream = Some(json!({ "id": words[0], "seq": seq, "last": last }));
+    }
     let agent = take("agent").unwrap_or(json!("bot"));
     let mut agent = json!({ "id": agent });
     if let Some(name) = take("type") {
@@ -54,10 +69,13 @@ pub(crate) fn written(mut said: Map<String, Value>, offset: i64, now: i64) -> Va
     }
     let id = take("id").unwrap_or(json!(format!("e{offset}")));
     let ts = take("ts").unwrap_or(json!(now));
-    let kind = kind.expect("a step is one of prompt, output, call, result");
+    let kind = kind.expect("a step is one of prompt, output, chunk, call, result");
     let mut event = json!({ "v": 1, "id": id, "ts": ts, "kind": kind, "agent": agent });
     if let Some(text) = text {
         event["text"] = text;
+    }
+    if let Some(stream) = stream {
+        event["stream"] = stream;
     }
     if !tool.is_empty() {
         event["tool"] = Value::Object(tool);
@@ -65,7 +83,10 @@ pub(crate) fn written(mut said: Map<String, Value>, offset: i64, now: i64) -> Va
     if let Some(cost) = take("cost_usd") {
         event["usage"] = json!({ "cost_usd": cost });
     }
-    for name in ["tenant", "session", "user", "data_classes", "messages", "delegation"] {
+    if let Some(source) = take("source") {
+        event["source"] = source;
+    }
+    for name in ["meta", "tenant", "session", "user", "data_classes", "messages", "delegation"] {
         if let Some(value) = take(name) {
             event[name] = value;
         }

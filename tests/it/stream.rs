@@ -10,7 +10,7 @@ use weir::finding::{Confidence, Finding, Severity, Source};
 use weir::patterns;
 use weir::redact::{Cut, Cutter, Edit, apply, plain_tag, plan};
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| {
+pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let set = patterns::load(&patterns::builtin()).unwrap();
     Rules::compile(set, ScanLimits::default(), EngineKind::Rust).unwrap()
 });
@@ -64,7 +64,7 @@ fn streamed<'t>(streamer: &mut Streamer<'_>, pieces: impl Iterator<Item = &'t st
     }
     let found = streamer.finish(&mut stream);
     take(&mut stream, found, &mut out);
-    out.findings.extend(streamer.limits(&stream));
+    out.findings.extend(streamer.limits(&mut stream));
     out.views = stream.coverage().views.iter().map(|view| view.0.to_string()).collect();
     out
 }
@@ -100,7 +100,7 @@ fn redacted(text: &str, findings: &[Finding]) -> String {
 }
 
 /// Pieces of these lengths in characters, over and over.
-fn pieces<'t>(text: &'t str, lens: &'t [usize]) -> impl Iterator<Item = &'t str> {
+pub(crate) fn pieces<'t>(text: &'t str, lens: &'t [usize]) -> impl Iterator<Item = &'t str> {
     let mut lens = lens.iter().cycle();
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -315,7 +315,7 @@ fn fragment() -> impl Strategy<Value = String> {
     ]
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     let between = prop_oneof![4 => Just(" "), 1 => Just(""), 1 => Just("\n"), 1 => Just(", ")];
     proptest::collection::vec((fragment(), between), 0..14)
         .prop_map(|parts| {
@@ -325,7 +325,7 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(|text| text.replace(['%', '&', '\\'], " "))
 }
 
-fn lens() -> impl Strategy<Value = Vec<usize>> {
+pub(crate) fn lens() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![
         1 => Just(vec![1]),
         2 => proptest::collection::vec(1..40_usize, 1..8),
@@ -334,7 +334,7 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
 }
 
 /// The same cases in every run, so that what is green is green tomorrow; `PROPTEST_CASES` for more.
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { rng_seed: RngSeed::Fixed(8), ..ProptestConfig::default() }
 }
 

@@ -131,6 +131,7 @@ fn blocked<'c>(unreadable: &Unreadable, coverage: &'c Coverage) -> Decision<'c> 
         repeat: false,
         alerts: Vec::new(),
         audit_edits: Vec::new(),
+        stream: None,
         notes: Notes::default(),
         shared: Shared::default(),
     }

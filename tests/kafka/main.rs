@@ -26,5 +26,6 @@ mod routing;
 mod scenarios;
 mod shared;
 mod soc;
+mod streams;
 #[path = "../it/story.rs"]
 mod story;

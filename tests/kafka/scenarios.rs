@@ -19,7 +19,8 @@ use crate::site::Site;
 use crate::story::{EXPECTED, written};
 
 /// Steps that are no events.
-const OTHER: [&str; 8] = ["wait", "at", "kill", "resume", "shadow", "approve", "suppress", "grant"];
+const OTHER: [&str; 9] =
+    ["wait", "at", "kill", "resume", "shadow", "enforce", "approve", "suppress", "grant"];
 
 /// A rule that finds nothing in any story, for files that are told without packs.
 const NO_PACKS: &str = "rules:\n  - id: lists.none\n    family: lists\n    type: list.none\n    severity: low\n    confidence: low\n    phrase: zyzzyva quokka\n    examples: [zyzzyva quokka]\n    negative_examples: [nothing]\n";
@@ -34,7 +35,8 @@ fn events(file: &Value) -> Vec<(Sent, String, Option<String>)> {
         let steps = story["steps"].as_array().expect("steps");
         let is_event = |step: &&Value| OTHER.iter().all(|word| step[*word].is_null());
         // A stamp of the story's own lies before the broker's time, and so is backdated.
-        let plain = steps.iter().all(|step| is_event(&step) && step["ts"].is_null());
+        let plain = steps.iter().all(|step| is_event(&step) && step["ts"].is_null())
+            && story["limits"].is_null();
         for step in steps.iter().filter(is_event) {
             let mut said = common.clone();
             said.extend(step.as_object().expect("a step").clone());

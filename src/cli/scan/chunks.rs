@@ -123,7 +123,7 @@ impl<'p> Streams<'p> {
         let found = streamer.finish(&mut stream);
         outlet.take(&found, &mut stream);
         findings.extend(found);
-        findings.extend(streamer.limits(&stream));
+        findings.extend(streamer.limits(&mut stream));
         findings.sort_by(Finding::by_place);
         let scan = Scan { findings, coverage: stream.coverage() };
         Ok(Streamed { scan, released: outlet.redacted.1, covered: outlet.covered.1 })

@@ -190,7 +190,8 @@ impl<'p> Judge<'p> {
         let text = event.fields.first().map_or("", |field| &field.text);
         let item = item(event, text.as_bytes());
         let (prints, shared) = (Prints::NONE, Table::NONE);
-        let incoming = Incoming { event, at, item, partitions: 0, scan, prints, shared };
+        let (partitions, chunk) = (0, None);
+        let incoming = Incoming { event, at, item, partitions, scan, prints, shared, chunk };
         let decision = decide(&self.pack.step.setup, &Orders::default(), &mut staged, &incoming);
         then(&decision)
     }

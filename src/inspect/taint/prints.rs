@@ -8,7 +8,7 @@
 use crate::detect::Scan;
 use crate::event::{Carrier, Event, Kind, Place, RawSpan};
 use crate::finding::{Confidence, Family, Finding};
-use crate::inspect::Setup;
+use crate::inspect::{Chunk, Setup};
 use crate::policy::Tainted;
 use crate::redact::is_redacted;
 
@@ -83,9 +83,34 @@ impl Prints {
         &Self { party: Party { session: 0, tenant: 0, user: 0, agent: 0 }, values: Vec::new() };
 }
 
-/// Takes the values of an event that the policy wants remembered.
+/// Takes the values of an event that the policy wants remembered. Of a chunk only what stands
+/// beside its text: that is read with its stream, by [`prints_of_chunk`].
 #[must_use]
 pub fn prints(setup: &Setup, event: &Event<'_>, scan: &Scan) -> Prints {
+    taken(setup, event, scan, |found| {
+        let field = event.fields.get(found.field? as usize)?;
+        field.text.get(found.span.start..found.span.end)
+    })
+}
+
+/// The same of a chunk and what was found in its stream; rows of words are not taken from streams.
+#[must_use]
+pub fn prints_of_chunk(setup: &Setup, event: &Event<'_>, scan: &Scan, chunk: &Chunk) -> Prints {
+    taken(setup, event, scan, |found| {
+        if chunk.holds_text(found) {
+            return chunk.text_of(found);
+        }
+        let field = event.fields.get(found.field? as usize)?;
+        field.text.get(found.span.start..found.span.end)
+    })
+}
+
+fn taken<'t>(
+    setup: &Setup,
+    event: &Event<'_>,
+    scan: &Scan,
+    text_of: impl Fn(&Finding) -> Option<&'t str>,
+) -> Prints {
     let (Some(taint), Some(key)) = (&setup.policy.taint, &setup.keys.fingerprint) else {
         return Prints::default();
     };
@@ -106,7 +131,8 @@ pub fn prints(setup: &Setup, event: &Event<'_>, scan: &Scan) -> Prints {
         if values.len() == VALUES_MAX {
             break;
         }
-        let Some(print) = value(keyed, event, found, class) else { continue };
+        let Some(text) = text_of(found) else { continue };
+        let Some(print) = value(keyed, event, (found, text), class) else { continue };
         match values.iter_mut().find(|known| known.hash == print.hash) {
             Some(known) => {
                 known.how |= print.how;
@@ -122,10 +148,14 @@ pub fn prints(setup: &Setup, event: &Event<'_>, scan: &Scan) -> Prints {
     Prints { party, values }
 }
 
-fn value(keyed: Keyed, event: &Event<'_>, found: &Finding, class: Tainted) -> Option<Print> {
+fn value(
+    keyed: Keyed,
+    event: &Event<'_>,
+    (found, value): (&Finding, &str),
+    class: Tainted,
+) -> Option<Print> {
     let index = found.field?;
     let field = event.fields.get(index as usize)?;
-    let value = field.text.get(found.span.start..found.span.end)?;
     if is_redacted(value) || SHARED_BY_MANY.contains(&found.source.kind.as_str()) {
         return None;
     }
@@ -187,8 +217,10 @@ fn party(keyed: Keyed, event: &Event<'_>) -> Party {
 /// The rows of words of an event, each once.
 fn rows(keyed: Keyed, event: &Event<'_>) -> Vec<Print> {
     let mut out: Vec<Print> = Vec::new();
+    let streamed = event.stream.as_ref().filter(|_| event.kind == Kind::OutputChunk);
+    let streamed = streamed.and_then(|stream| stream.text);
     for (index, field) in event.fields.iter().enumerate() {
-        if field.place == Place::Value {
+        if field.place == Place::Value && streamed != Some(index as u32) {
             let how = how_of(event.kind, field.carrier);
             winnow(keyed, &field.text, &mut |hash, span| {
                 let (class, sure) = (Tainted::Text, true);

@@ -36,7 +36,7 @@ use crate::pipeline::log::{Log, LogError, Now, Polled, Topic};
 use crate::pipeline::metrics::{LaneState, Metrics};
 use crate::pipeline::work::{Scanner, Work};
 use crate::policy::Orders;
-use crate::state::Partition;
+use crate::state::{Partition, owner};
 
 /// How a lane cuts batches and when it tries again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -661,6 +661,7 @@ impl<L: Log, S: Send> Lane<L, S> {
         for outcome in &effects.outcomes {
             metrics.count(outcome);
         }
+        metrics.count_streams(effects.closed);
         metrics.time(|timings| {
             timings.transaction_us.saturating_record(effects.commit_us);
         });
@@ -823,9 +824,11 @@ impl<L: Log, S: Send> Lane<L, S> {
         };
         let now = (self.now)();
         let partitions = self.partitions.len();
+        let streams = self.live().map(|(.., state)| state.count(owner::STREAM)).sum();
         self.metrics.lane(self.number, |lane| {
             lane.state = state;
             lane.partitions = partitions;
+            lane.streams = streams;
             lane.ticked = now;
         });
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::{Item, guarded};
 use crate::event::Millis;
+use crate::inspect::StreamNotes;
 use crate::pipeline::control::Standing;
 use crate::pipeline::log::{Headers, Log, LogError, OutRecord, Topic};
 use crate::pipeline::step::Outcome;
@@ -38,6 +39,8 @@ pub(super) struct Effects {
     pub(super) committed: bool,
     pub(super) parts: BTreeMap<i32, Part>,
     pub(super) outcomes: Vec<Outcome>,
+    /// Streams that timers closed.
+    pub(super) closed: StreamNotes,
     /// What scan and decision took, by record.
     pub(super) inspected: Vec<Duration>,
     pub(super) outputs: u64,
@@ -129,8 +132,9 @@ where
             }
         }
         if let Some(now) = job.timers {
-            guarded(|| work.timers(&mut staged, partition, standing, now, &mut out))
+            let closed = guarded(|| work.timers(&mut staged, partition, standing, now, &mut out))
                 .ok_or(Broken::TimerPanic { partition })?;
+            writer.effects.closed.add(closed);
         }
         for record in out.drain(..) {
             writer.send(record)?;

@@ -1,24 +1,28 @@
 //! The records that one record causes, and what happens when one of them would not fit.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use crate::alert::{Alert, Origin, Sign, fold};
-use crate::audit::record::{Frame, Result as Audited, Why, decision as audit_decision};
+use crate::audit::record::{
+    Frame, Result as Audited, Streamed as AuditedStream, Why, decision as audit_decision,
+};
 use crate::audit::{self, Anchor, Head, InForce};
-use crate::event::{Event, Kind};
+use crate::event::{Carrier, Event, Kind, RawSpan};
 use crate::finding::{
     Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, standard_tags,
 };
-use crate::inspect::{At, Decision, Notes, Reason, Share, Shared};
+use crate::inspect::{At, Clean, Decision, End, Notes, Reason, Share, Shared, Streamed};
 use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
 use crate::pipeline::step::{Outcome, Refused, Step};
 use crate::pipeline::work::Poison;
 use crate::policy::{Mode, Order};
+use crate::redact::Edit;
 use crate::state::Staged;
 use crate::wire::alert::Made;
 use crate::wire::dlq::{self, Dead, Stage};
 use crate::wire::verdict::Stamp;
-use crate::wire::{clean, headers, verdict};
+use crate::wire::{clean, headers, ids, verdict};
 
 /// What a log adds to a record, at most: lengths, offsets, a batch's frame.
 const RECORD_OVERHEAD: usize = 128;
@@ -45,6 +49,14 @@ static TOO_LARGE: LazyLock<Arc<Source>> = LazyLock::new(|| {
     })
 });
 
+/// Whether the records of a decision can be written.
+enum Written {
+    /// They can; with the audit record, where one is due.
+    Fits(Option<Vec<u8>>),
+    /// One of them would be larger than the log takes.
+    TooLarge,
+}
+
 /// One record and where it stands.
 pub(super) struct Outputs<'a> {
     pub(super) step: &'a Step,
@@ -69,9 +81,11 @@ impl Outputs<'_> {
         }
         let from = out.len();
         let head = Head::of(staged);
-        let audit = self.write(head, event, &decision, out);
-        if let Some(audit) = audit {
-            self.commit_audit(staged, head, audit, event, out);
+        let written = self.write(head, event, &decision, out);
+        if let Written::Fits(audit) = written {
+            if let Some(audit) = audit {
+                self.commit_audit(staged, head, audit, event, out);
+            }
             return Outcome {
                 action: decision.action,
                 enforced: decision.enforced,
@@ -96,6 +110,13 @@ impl Outputs<'_> {
             audit_edits: decision.audit_edits.clone(),
             // Who had what is said of reasons that are no longer listed.
             shared: Shared { seen: Vec::new(), ..decision.shared },
+            stream: decision.stream.clone().map(|stream| Streamed {
+                clean: Clean::Nothing,
+                ended: Some(End::Cut),
+                // What was written of it before is in its earlier records.
+                audit: Some(stream.audit.unwrap_or_default()),
+                ..stream
+            }),
             ..decision
         };
         self.dead(Stage::Forward, "too_large_to_forward", &TOO_LARGE.message, out);
@@ -103,21 +124,20 @@ impl Outputs<'_> {
         // The event's strings are what may be large, and none of them is in these.
         let mut small = event.clone();
         small.fields.clear();
-        if let Some(audit) = self.write(head, &small, &stands_for_all, out) {
+        if let Written::Fits(Some(audit)) = self.write(head, &small, &stands_for_all, out) {
             self.commit_audit(staged, head, audit, &small, out);
         }
         Outcome { action: Action::Block, enforced: true, dead: Some("too_large_to_forward"), notes }
     }
 
-    /// Writes verdict, clean and alerts to `out` and returns the audit record; `None` where
-    /// any of them would be too large.
+    /// Writes verdict, clean and alerts to `out` and returns the audit record, where one is due.
     fn write(
         &self,
         head: Head,
         event: &Event<'_>,
         decision: &Decision<'_>,
         out: &mut Vec<OutRecord>,
-    ) -> Option<Vec<u8>> {
+    ) -> Written {
         let from = out.len();
         let headers = self.headers(Some(&event.id), event.traceparent.as_deref());
         let key = event.agent.as_bytes();
@@ -147,15 +167,27 @@ impl Outputs<'_> {
         let trace = trace(&headers);
         let mut frame = self.frame(head, trace);
         frame.shared = &decision.shared.used;
-        let audit = audit_decision(&frame, event, result, reasons, &decision.audit_edits);
+        // A replay must know which entries of other partitions a decision looked at.
+        let due = decision.stream.as_ref().is_none_or(|stream| stream.audit.is_some())
+            || !decision.shared.used.is_empty();
+        let audit = due.then(|| {
+            let quiet = without_chunk(event, decision);
+            let stream = decision.stream.as_ref().and_then(|stream| streamed(event, stream));
+            let edits = &decision.audit_edits;
+            audit_decision(&frame, &quiet, (result, stream), reasons, edits)
+        });
         let max = self.step.message_bytes_max;
+        let audit_bytes = audit.as_ref().map_or(0, Vec::len);
         let fits = out.iter().skip(from).all(|record| size(record) <= max)
-            && audit.len() + key.len() + bytes_of(&headers) + RECORD_OVERHEAD <= max;
-        fits.then_some(audit)
+            && audit_bytes + key.len() + bytes_of(&headers) + RECORD_OVERHEAD <= max;
+        if fits { Written::Fits(audit) } else { Written::TooLarge }
     }
 
     /// What may go on; `None` where nothing may.
     fn clean(&self, event: &Event<'_>, decision: &Decision<'_>) -> Option<Vec<u8>> {
+        if let Some(stream) = &decision.stream {
+            return self.clean_chunk(event, decision, stream);
+        }
         let original = self.record.value.as_deref()?;
         match (decision.enforced, decision.action) {
             (false, _) | (_, Action::Allow | Action::Alert) => Some(original.to_vec()),
@@ -164,6 +196,42 @@ impl Outputs<'_> {
             }
             (true, Action::Retry | Action::Block) => None,
         }
+    }
+
+    /// What of a chunk may go on: its event with what was let go in place of its text.
+    fn clean_chunk(
+        &self,
+        event: &Event<'_>,
+        decision: &Decision<'_>,
+        stream: &Streamed,
+    ) -> Option<Vec<u8>> {
+        let text = match &stream.clean {
+            Clean::Nothing => return None,
+            Clean::Original => None,
+            Clean::Text(text) => Some(text.as_str()),
+        };
+        let Some(original) = self.record.value.as_deref() else {
+            let ordinal = stream.tick.map_or(0, |tick| tick.kind.ordinal());
+            let id = ids::uuid(
+                self.at.topic,
+                self.at.partition,
+                self.at.offset,
+                ids::OutputKind::Clean,
+                ordinal,
+            );
+            return Some(clean::chunk(event, &id, text.unwrap_or_default()));
+        };
+        let mut edits = if decision.enforced { decision.edits.clone() } else { Vec::new() };
+        if let Some(text) = text {
+            let length =
+                event.fields.get(stream.field as usize).map_or(0, |field| field.text.len());
+            let span = RawSpan { start: 0, end: length };
+            edits.push(Edit { field: stream.field, span, with: text.to_owned() });
+        }
+        if edits.is_empty() {
+            return Some(original.to_vec());
+        }
+        Some(clean::edit(original, event, &edits))
     }
 
     /// Writes down that another pack or policy decides from this record on.
@@ -228,6 +296,7 @@ impl Outputs<'_> {
             repeat: false,
             alerts,
             audit_edits: Vec::new(),
+            stream: None,
             notes: Notes::default(),
             shared: Shared::default(),
         };
@@ -330,6 +399,33 @@ impl Outputs<'_> {
             headers: headers.clone(),
         }
     }
+}
+
+/// The event as audit keeps it: parameters of a tool that come in chunks are not told by parts,
+/// of which none is known to be whole.
+fn without_chunk<'e, 'r>(event: &'e Event<'r>, decision: &Decision<'_>) -> Cow<'e, Event<'r>> {
+    let Some(stream) = &decision.stream else { return Cow::Borrowed(event) };
+    let mut event = event.clone();
+    if let Some(field) = event.fields.get_mut(stream.field as usize) {
+        (field.text, field.carrier) = (Cow::Borrowed(""), Carrier::Assistant);
+    }
+    Cow::Owned(event)
+}
+
+/// What audit says of a stream.
+fn streamed<'a>(event: &'a Event<'_>, stream: &'a Streamed) -> Option<AuditedStream<'a>> {
+    let chunk = event.stream.as_ref()?;
+    Some(AuditedStream {
+        id: &chunk.id,
+        seq: chunk.seq,
+        chunks: stream.chunks,
+        action: stream.action,
+        clean_through: stream.clean_through,
+        released: stream.audit?,
+        ended: stream.ended.map(End::name),
+        tick: stream.tick.map(|tick| (tick.kind.name(), tick.at)),
+        packs: &stream.packs,
+    })
 }
 
 /// Takes an audit record into the chain, where one is kept, and writes the anchor that falls due.

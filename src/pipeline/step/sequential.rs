@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::detect::{Rules, Scan, Scratch};
 use crate::event::{Event, Millis};
-use crate::inspect::Table;
+use crate::inspect::{Readers, Table};
 use crate::pipeline::log::{InRecord, OutRecord, Topic};
 use crate::pipeline::step::{Outcome, Step};
 use crate::policy::{Order, Orders};
@@ -18,6 +18,7 @@ use crate::state::{Partition, Staged};
 pub struct Sequential<'a> {
     step: &'a Step,
     scratch: Scratch<'a>,
+    readers: Readers<'a>,
     orders: Orders,
     states: BTreeMap<i32, Partition>,
     /// What partitions have told each other, and how many records each has written.
@@ -32,6 +33,7 @@ impl<'a> Sequential<'a> {
         Self {
             step,
             scratch: rules.scratch(),
+            readers: Readers::new(rules, &step.pack),
             orders: Orders::default(),
             states: BTreeMap::new(),
             shared: Table::default(),
@@ -71,8 +73,8 @@ impl<'a> Sequential<'a> {
         scanned.with(add);
         let state = self.states.entry(record.partition).or_default();
         let mut staged = Staged::new(state);
-        let known = (shared, &self.orders);
-        let outcome = self.step.record_among(known, &mut staged, record, &scanned, 0, out);
+        let with = ((shared, &self.orders), &mut self.readers);
+        let outcome = self.step.record_among(&mut staged, with, record, &scanned, 0, out);
         let changes = staged.into_changes();
         state.apply(changes);
         outcome
@@ -106,7 +108,8 @@ impl<'a> Sequential<'a> {
         let from = out.len();
         for (&partition, state) in &mut self.states {
             let mut staged = Staged::new(state);
-            self.step.timers(&mut staged, partition, until, out);
+            let with = (&self.orders, &mut self.readers);
+            self.step.timers(&mut staged, with, partition, until, out);
             let changes = staged.into_changes();
             state.apply(changes);
         }

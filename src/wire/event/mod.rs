@@ -7,6 +7,7 @@
 //! each listed string keeps its token in the record, so edits go to the original bytes.
 
 mod map;
+mod chunk;
 mod params;
 mod places;
 mod strings;
@@ -203,6 +204,7 @@ pub fn read<'r>(
     match values::event(&mut tape, &places, limits) {
         Ok(mut event) => {
             strings::list(&tape, &places, &mut event);
+            chunk::find_text(&tape, &places, &mut event);
             params::list(&tape, &places, limits, &mut event);
             Ok(event)
         }

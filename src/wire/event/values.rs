@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::places::{Found, OURS, Place, Places};
 use super::{ReadLimits, Unreadable, UnreadableReason as Reason};
-use crate::event::{Deployment, Event, Kind, Millis, Params, Stream, Tool, Usage};
+use crate::event::{Deployment, Event, Halves, Kind, Millis, Params, Stream, Tool, Usage};
 use crate::wire::json::{Tape, What};
 
 type Result<T> = std::result::Result<T, Unreadable>;
@@ -349,6 +349,9 @@ impl<'r> Taker<'_, 'r> {
             id: id.ok_or_else(|| missing(Place::StreamId))?,
             seq: seq.ok_or_else(|| missing(Place::StreamSeq))?,
             last: last.ok_or_else(|| missing(Place::StreamLast))?,
+            // Known when the strings are listed.
+            text: None,
+            halves: Halves::default(),
         }))
     }
 
@@ -362,15 +365,31 @@ impl<'r> Taker<'_, 'r> {
         })
     }
 
+    /// A chunk has one text: its stream's next part. Of two, readers could take either.
+    fn chunk(&self) -> Result<()> {
+        if self.places.is_duplicate(Place::Text) {
+            let message = "`text` stands there more than once";
+            return Err(Unreadable::new(Reason::DuplicateKey, message));
+        }
+        match self.places.get(Place::Text) {
+            Found::Token(token) if self.tape.what(token) == Some(What::String) => Ok(()),
+            Found::Token(token) if self.tape.what(token) != Some(What::Null) => {
+                Err(wrong_type(Place::Text, "a string"))
+            }
+            _ => Err(missing(Place::Text)),
+        }
+    }
+
     /// Types of what carries text in event v1; foreign text may have any type, and is scanned whole.
     fn texts(&self, kind: Kind) -> Result<()> {
+        if kind == Kind::OutputChunk {
+            self.chunk()?;
+        }
         if self.places.mapped {
             return Ok(());
         }
         self.string(Place::Source)?;
-        if self.string(Place::Text)?.is_none() && kind == Kind::OutputChunk {
-            return Err(missing(Place::Text));
-        }
+        self.string(Place::Text)?;
         let Found::Token(messages) = self.places.get(Place::Messages) else { return Ok(()) };
         match self.tape.what(messages) {
             Some(What::Null) => return Ok(()),

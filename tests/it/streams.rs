@@ -302,7 +302,7 @@ fn another_pack_scans_what_was_held_back_again_and_is_named() {
 fn a_streams_state_is_small_and_gone_when_it_has_ended() {
     let step = step(Policy::SHIPPED);
     let text = include_str!("../../src/cli/bench/chat.txt");
-    let text = &text[..text.floor_char_boundary(2_000)];
+    let text = text.get(..text.floor_char_boundary(2_000)).unwrap();
     let records = chunks(text, &[4]);
     let (orders, mut readers) = (Orders::default(), Readers::new(&RULES, "pack"));
     let (mut state, mut bytes, mut most) = (Partition::default(), 0, 0);

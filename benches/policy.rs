@@ -122,7 +122,8 @@ fn decide_all(setup: &Setup, events: &[Event<'_>], texts: &[String], found: &[Fi
             let item = items[at.offset as usize];
             let (scan, shared) = (&scan, Table::NONE);
             let prints = &prints(setup, event, scan);
-            let incoming = Incoming { event, at, item, partitions: 0, scan, prints, shared };
+            let (partitions, chunk) = (0, None);
+            let incoming = Incoming { event, at, item, partitions, scan, prints, shared, chunk };
             black_box(decide(setup, &Orders::default(), &mut staged, &incoming));
         }
     })

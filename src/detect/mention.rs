@@ -56,7 +56,7 @@ const REPORTED: &[&str] = &[
     "{phrase|phrases|prompts|messages|inputs|documents|emails|attacks|instructions|text|content} that {say|says|said|tell|tells|ask|asks|try|tries|contain|contains|read|reads}",
     "{attacker*|adversar*|hackers|malicious users|malicious actors|users} {may|might|can|could|will|would|who|often} [then|also|simply|type|write|say|try to]",
     "{detect*|prevent*|resist*|mitigate*|defend against|protect against|guard against|robust to} [attempts to|requests to|prompts that|inputs that|users who|any]",
-    "what {does|is|do} [a|an|the|it] [mean|phrase|prompt|term]",
+    "what {does|is|do} [a|an|the] {it mean|they mean|phrase|prompt|term|expression|sentence|words}",
 ];
 
 /// The reader asks the model to do what is quoted.

@@ -201,7 +201,7 @@ pub fn decide_tick<'s>(
     let retry_hint =
         first.filter(|_| action == Action::Retry).and_then(|found| setup.policy.hint(event, found));
     let mut alerts = Vec::new();
-    tell((setup, orders), staged, incoming, &reasons, |_| None, &mut alerts);
+    tell((setup, orders), staged, incoming, (&reasons, &Shared::default()), |_| None, &mut alerts);
     Decision {
         replacement,
         retry_hint,
@@ -232,6 +232,7 @@ fn decision(
         audit_edits: Vec::new(),
         stream: None,
         notes: Notes::default(),
+        shared: Shared::default(),
     }
 }
 

@@ -304,14 +304,13 @@ impl Step {
         let Some(closing) = Closing::begin(with, readers, staged, what) else { return };
         let Closing { event, offset, scan, chunk } = closing;
         let at = At { topic: &self.topic, partition, offset, now: staged.now() };
-        let prints = prints_of_chunk(&self.setup, &event, &scan, &chunk);
         let incoming = Incoming {
             event: &event,
             at,
             item: Item { id: 0, content: 0 },
             partitions: 0,
             scan: &scan,
-            prints: &prints,
+            prints: Prints::NONE,
             shared: Table::NONE,
             chunk: Some(&chunk),
         };

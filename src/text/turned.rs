@@ -20,6 +20,21 @@ const ANCHORS: &[&str] = &[
     "jailbreak",
     "password",
     "credentials",
+    "confidential",
+    "developer mode",
+    "forget",
+    "from now on",
+    "guidelines",
+    "hypothetical",
+    "no longer",
+    "pretend",
+    "prompt",
+    "restrictions",
+    "reveal",
+    "secret",
+    "unfiltered",
+    "unrestricted",
+    "you are now",
 ];
 
 /// Longest stretch of a line that is read; a reader of a stream waits for its end.

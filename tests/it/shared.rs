@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use weir::detect::{EngineKind, Rules, ScanLimits};
 use weir::event::Millis;
-use weir::inspect::{ENTRY_BYTES, Table};
+use weir::inspect::{ENTRY_BYTES, Readers, StreamNotes, Table};
 use weir::patterns::{SourceFile, load};
 use weir::pipeline::control::{Board, Standing};
 use weir::pipeline::lane::{self, Lane};
@@ -83,6 +83,7 @@ impl Scanner for Looking<'_> {
 /// Decides as `run` does, with a table that lags as the dice have it.
 struct Deciding<'s> {
     step: &'s Step,
+    readers: Readers<'s>,
     dice: Rc<Dice>,
     reader: MemoryShared,
     table: Table,
@@ -111,19 +112,19 @@ impl Work for Deciding<'_> {
         _scan_time: Duration,
         out: &mut Vec<OutRecord>,
     ) -> Option<Outcome> {
-        let known = (&self.pinned, &standing.orders);
-        Some(self.step.record_among(known, staged, record, scanned, 0, out))
+        let with = ((&self.pinned, &standing.orders), &mut self.readers);
+        Some(self.step.record_among(staged, with, record, scanned, 0, out))
     }
 
     fn timers(
         &mut self,
         staged: &mut Staged<'_>,
         partition: i32,
-        _: &Standing,
+        standing: &Standing,
         now: Millis,
         out: &mut Vec<OutRecord>,
-    ) {
-        self.step.timers(staged, partition, now, out);
+    ) -> StreamNotes {
+        self.step.timers(staged, (&standing.orders, &mut self.readers), partition, now, out)
     }
 
     fn check(&self, partition: i32, state: &Partition, last: Option<&[u8]>) -> Result<(), String> {
@@ -240,6 +241,7 @@ impl<'s> World<'s> {
         let lane = Lane::new(connection, place, settings, now, Arc::clone(&self.metrics));
         let deciding = Deciding {
             step: self.step,
+            readers: Readers::new(&RULES, &self.step.pack),
             dice: Rc::clone(&self.dice),
             reader: self.cluster.shared(),
             table: Table::default(),

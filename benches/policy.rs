@@ -121,7 +121,7 @@ fn decide_all(setup: &Setup, events: &[Event<'_>], texts: &[String], found: &[Fi
             let at = At { topic: "t", partition: 0, offset: at as i64, now };
             let item = items[at.offset as usize];
             let (scan, shared) = (&scan, Table::NONE);
-            let prints = &prints(setup, event, scan);
+            let prints = &prints(setup, event, scan, None);
             let (partitions, chunk) = (0, None);
             let incoming = Incoming { event, at, item, partitions, scan, prints, shared, chunk };
             black_box(decide(setup, &Orders::default(), &mut staged, &incoming));

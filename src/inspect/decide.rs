@@ -36,15 +36,11 @@ pub fn decide<'s>(
     let ordered = orders.mode(event);
     let mut reasons: Vec<Reason> = Vec::new();
     for found in scan.findings.iter().filter(|found| !is_ours(incoming, found)).chain(&findings) {
-        let ruling = setup.policy.ruling(event, found);
-        let mode = ordered.unwrap_or(ruling.mode);
-        reasons.push(Reason { finding: found.clone(), action: ruling.action, mode });
+        reasons.push(reason(setup, event, found, ordered));
     }
     let tainted = taint::judge(setup, staged, incoming);
     for (finding, _) in &tainted.findings {
-        let ruling = setup.policy.ruling(event, finding);
-        let mode = ordered.unwrap_or(ruling.mode);
-        reasons.push(Reason { finding: finding.clone(), action: ruling.action, mode });
+        reasons.push(reason(setup, event, finding, ordered));
     }
     if let Some(chunk) = chunk {
         chunk.until_its_end(&mut reasons);
@@ -183,9 +179,7 @@ pub fn decide_tick<'s>(
     let quiet = ordered.unwrap_or_else(|| setup.policy.mode(event));
     let mut reasons: Vec<Reason> = Vec::new();
     for found in &scan.findings {
-        let ruling = setup.policy.ruling(event, found);
-        let mode = ordered.unwrap_or(ruling.mode);
-        reasons.push(Reason { finding: found.clone(), action: ruling.action, mode });
+        reasons.push(reason(setup, event, found, ordered));
     }
     if let Some(chunk) = chunk {
         chunk.until_its_end(&mut reasons);
@@ -208,6 +202,13 @@ pub fn decide_tick<'s>(
         alerts,
         ..decision(reasons, (action, mode), &scan.coverage)
     }
+}
+
+/// What policy makes of a finding; `ordered` is the mode that an order puts the event in.
+fn reason(setup: &Setup, event: &Event<'_>, finding: &Finding, ordered: Option<Mode>) -> Reason {
+    let ruling = setup.policy.ruling(event, finding);
+    let mode = ordered.unwrap_or(ruling.mode);
+    Reason { finding: finding.clone(), action: ruling.action, mode }
 }
 
 /// A decision with nothing to it but its reasons.
@@ -365,6 +366,18 @@ fn cut(reason: &Reason) -> Option<Cut<'_>> {
     })
 }
 
+/// The text that a finding covers, in its field or in the stream that a chunk is part of.
+pub(super) fn covered<'e>(
+    event: &'e Event<'_>,
+    chunk: Option<&'e Chunk>,
+    finding: &Finding,
+) -> Option<&'e str> {
+    match chunk.filter(|chunk| chunk.holds_text(finding)) {
+        Some(chunk) => chunk.text_of(finding),
+        None => text_of(event)(finding.field?)?.get(finding.span.start..finding.span.end),
+    }
+}
+
 fn text_of<'e>(event: &'e Event<'_>) -> impl Fn(u32) -> Option<&'e str> {
     |index| event.fields.get(index as usize).map(|field| field.text.as_ref())
 }
@@ -467,12 +480,7 @@ fn fingerprint(setup: &Setup, incoming: &Incoming<'_, '_>, reason: &Reason) -> O
         return None;
     }
     let finding = &reason.finding;
-    let value = match incoming.chunk.filter(|chunk| chunk.holds_text(finding)) {
-        Some(chunk) => chunk.text_of(finding)?,
-        None => {
-            text_of(incoming.event)(finding.field?)?.get(finding.span.start..finding.span.end)?
-        }
-    };
+    let value = covered(incoming.event, incoming.chunk, finding)?;
     let mac = key.mac(&[b"fingerprint", value.as_bytes()]);
     Some(hex(mac.first_chunk::<16>()?))
 }

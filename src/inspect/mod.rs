@@ -37,9 +37,7 @@ pub use streams::{
     Chunk, Clean, Closing, End, Readers, StreamNotes, Streamed, Tick, TickKind, Why, abandon,
     begin, crowded_out,
 };
-pub use taint::{
-    ENTRY_BYTES, NoEntry, Prints, Share, Shared, Table, forget, prints, prints_of_chunk,
-};
+pub use taint::{ENTRY_BYTES, NoEntry, Prints, Share, Shared, Table, forget, prints};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::finding::Action;
 use crate::inspect::{
     At, Closing, Incoming, Notes, Prints, Readers, Setup, StreamNotes, Table, Why, abandon, accept,
     approve, begin, crowded_out, decide, decide_tick, forget, grant, item, partition_of, prints,
-    prints_of_chunk, reset, resume, second_look,
+    reset, resume, second_look,
 };
 use crate::pipeline::asking::{Asked, Asking, Second};
 use crate::pipeline::log::{InRecord, OutRecord};
@@ -178,7 +178,7 @@ impl Step {
                 // A chunk's text is read with its stream, in offset order.
                 let text = take_chunk(&mut event);
                 let scan = scratch.scan(&event);
-                let prints = prints(&self.setup, &event, &scan);
+                let prints = prints(&self.setup, &event, &scan, None);
                 if let Some((at, text)) = text
                     && let Some(field) = event.fields.get_mut(at)
                 {
@@ -269,7 +269,7 @@ impl Step {
             return outputs.decided(staged, event, decision, out);
         };
         let joined = chunk.join(event, scan);
-        let prints = prints_of_chunk(&self.setup, event, &joined, &chunk);
+        let prints = crate::inspect::prints(&self.setup, event, &joined, Some(&chunk));
         let incoming = Incoming {
             event,
             at,

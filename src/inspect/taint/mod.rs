@@ -31,7 +31,7 @@ use entry::{Entry, SIGHTINGS_MAX, Sighting, is_common};
 use prints::{Party, Print, how};
 
 pub use entry::ENTRY_BYTES;
-pub use prints::{Prints, prints, prints_of_chunk};
+pub use prints::{Prints, prints};
 pub use table::{NoEntry, Table};
 
 /// Entries of other partitions that one decision looks at.

@@ -8,6 +8,7 @@
 use crate::detect::Scan;
 use crate::event::{Carrier, Event, Kind, Place, RawSpan};
 use crate::finding::{Confidence, Family, Finding};
+use crate::inspect::decide::covered;
 use crate::inspect::{Chunk, Setup};
 use crate::policy::Tainted;
 use crate::redact::is_redacted;
@@ -83,34 +84,10 @@ impl Prints {
         &Self { party: Party { session: 0, tenant: 0, user: 0, agent: 0 }, values: Vec::new() };
 }
 
-/// Takes the values of an event that the policy wants remembered. Of a chunk only what stands
-/// beside its text: that is read with its stream, by [`prints_of_chunk`].
+/// Takes the values of an event that the policy wants remembered. What was found in a chunk's text
+/// is read with its stream: without `chunk` nothing is taken from there, and rows of words never.
 #[must_use]
-pub fn prints(setup: &Setup, event: &Event<'_>, scan: &Scan) -> Prints {
-    taken(setup, event, scan, |found| {
-        let field = event.fields.get(found.field? as usize)?;
-        field.text.get(found.span.start..found.span.end)
-    })
-}
-
-/// The same of a chunk and what was found in its stream; rows of words are not taken from streams.
-#[must_use]
-pub fn prints_of_chunk(setup: &Setup, event: &Event<'_>, scan: &Scan, chunk: &Chunk) -> Prints {
-    taken(setup, event, scan, |found| {
-        if chunk.holds_text(found) {
-            return chunk.text_of(found);
-        }
-        let field = event.fields.get(found.field? as usize)?;
-        field.text.get(found.span.start..found.span.end)
-    })
-}
-
-fn taken<'t>(
-    setup: &Setup,
-    event: &Event<'_>,
-    scan: &Scan,
-    text_of: impl Fn(&Finding) -> Option<&'t str>,
-) -> Prints {
+pub fn prints(setup: &Setup, event: &Event<'_>, scan: &Scan, chunk: Option<&Chunk>) -> Prints {
     let (Some(taint), Some(key)) = (&setup.policy.taint, &setup.keys.fingerprint) else {
         return Prints::default();
     };
@@ -131,7 +108,7 @@ fn taken<'t>(
         if values.len() == VALUES_MAX {
             break;
         }
-        let Some(text) = text_of(found) else { continue };
+        let Some(text) = covered(event, chunk, found) else { continue };
         let Some(print) = value(keyed, event, (found, text), class) else { continue };
         match values.iter_mut().find(|known| known.hash == print.hash) {
             Some(known) => {

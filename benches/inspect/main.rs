@@ -3,7 +3,9 @@
 //!
 //! `cargo bench --bench inspect [-- FILE.jsonl]`; the file's `text` members are scanned each as
 //! one event. Prints the median and the best of many rounds, because the machine is rarely idle.
-//! `-- once` scans the traffic of the pipeline bench one time, for a profiler that counts.
+//! `-- only NAME` runs the measurements whose name holds it. `-- once` takes the traffic of the
+//! pipeline bench through everything two times, the second one in a function of its own (`counted`),
+//! for a profiler that counts.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -71,7 +73,16 @@ fn report(name: &str, bytes: usize, events: usize, (median, best): (Duration, Du
     );
 }
 
+/// Whether this measurement was asked for.
+fn is_wanted(name: &str) -> bool {
+    let mut args = std::env::args().skip_while(|arg| arg != "only").skip(1);
+    args.next().is_none_or(|only| name.contains(&only))
+}
+
 fn measure(name: &str, rules: &Rules, events: &[Event<'_>]) {
+    if !is_wanted(name) {
+        return;
+    }
     let mut scratch = rules.scratch();
     let bytes = events.iter().flat_map(|event| &event.fields).map(|field| field.text.len()).sum();
     let times = rounds(|| {
@@ -99,21 +110,35 @@ fn records(count: usize) -> Vec<InRecord> {
 
 const PARTITIONS: u32 = 12;
 
+#[inline(never)]
+fn counted(sequential: &mut Sequential<'_>, records: &[InRecord]) -> usize {
+    let mut out = Vec::new();
+    for record in records {
+        sequential.record(record, &mut out);
+    }
+    out.len()
+}
+
 /// What the pipeline does with each record between poll and commit, part by part.
 fn mix(rules: &Rules) {
     let records = records(1000);
     let bytes = records.iter().flat_map(|record| &record.value).map(Vec::len).sum();
     let step = Step::new("weir.events", PARTITIONS, "bench");
     let values = || records.iter().filter_map(|record| record.value.as_deref());
-    let times = rounds(|| {
-        for value in values() {
-            black_box(read(value, &step.map, &step.read).unwrap());
-        }
-    });
-    report("traffic: read", bytes, records.len(), times);
+    if is_wanted("traffic: read") {
+        let times = rounds(|| {
+            for value in values() {
+                black_box(read(value, &step.map, &step.read).unwrap());
+            }
+        });
+        report("traffic: read", bytes, records.len(), times);
+    }
     let events: Vec<_> =
         values().map(|value| read(value, &step.map, &step.read).unwrap()).collect();
     measure("traffic: scan", rules, &events);
+    if !is_wanted("traffic: all of it") {
+        return;
+    }
     let times = rounds(|| {
         let mut sequential = Sequential::new(&step, rules);
         let mut out = Vec::new();
@@ -139,11 +164,12 @@ fn main() {
     if std::env::args().any(|arg| arg == "once") {
         let step = Step::new("weir.events", PARTITIONS, "bench");
         let mut sequential = Sequential::new(&step, &rules);
-        let mut out = Vec::new();
-        for record in records(300) {
-            sequential.record(&record, &mut out);
+        let records = records(600);
+        let (first, second) = records.split_at(300);
+        for record in first {
+            sequential.record(record, &mut Vec::new());
         }
-        println!("{} records out", out.len());
+        println!("{} records out", counted(&mut sequential, second));
         return;
     }
     mix(&rules);
@@ -168,7 +194,7 @@ fn main() {
         ("reason", "the user asked for a table of open tasks"),
     ];
     measure("tool call, 10 strings", &rules, &vec![event(&calls, Kind::ToolCall); 200]);
-    if let Some(path) = std::env::args().skip(1).find(|arg| !arg.starts_with("--")) {
+    if let Some(path) = std::env::args().skip(1).find(|arg| arg.ends_with(".jsonl")) {
         let text = std::fs::read_to_string(path).unwrap();
         let events: Vec<_> = text
             .lines()

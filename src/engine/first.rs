@@ -16,6 +16,7 @@ use super::gate::Gate;
 use super::literal::{Skeleton, Style};
 use super::place::Place;
 use super::superset::{Sought, What, sought};
+use super::trie::Trie;
 use super::{CompileError, Kind, Overflow, Plan};
 
 /// Literals of so many bytes in all get a full table, some 200 bytes of memory for each.
@@ -49,8 +50,18 @@ impl From<&Served> for Plan {
 
 pub(super) struct FirstPass {
     places: Vec<Place>,
+    /// Literals that begin where words do.
+    words: Words,
+    /// All others.
     tables: Vec<Table>,
     automata: Automata,
+}
+
+/// Literals of a skeleton that begin at its starts, with those who wait for each.
+struct Words {
+    trie: Trie,
+    waiting: Vec<Vec<(u32, Gate)>>,
+    specs: Vec<u32>,
 }
 
 enum Automata {
@@ -134,6 +145,7 @@ impl FirstPass {
         automata: impl FnOnce(&[Table]) -> Result<Automata, String>,
     ) -> Result<(Self, Vec<Served>), String> {
         let places: Vec<Place> = ways.iter().map(|(_, way)| way.place.clone()).collect();
+        let mut words: BTreeMap<Vec<u8>, Vec<(u32, Gate)>> = BTreeMap::new();
         let mut tables: BTreeMap<(Style, Gate), Waitings> = BTreeMap::new();
         for (at, (style, way)) in (0..).zip(ways) {
             if let What::Literals(literals) = &way.what
@@ -141,24 +153,35 @@ impl FirstPass {
             {
                 texts.extend(literals.texts.iter().map(|text| text.escape_ascii().to_string()));
                 for text in &literals.texts {
+                    if literals.at_starts {
+                        words.entry(text.clone()).or_default().push((at, way.gate));
+                        continue;
+                    }
                     let table = tables.entry((*style, way.gate)).or_default();
                     let waiting = Waiting { place: at, lead: literals.lead };
                     table.entry(text.clone()).or_default().push(waiting);
                 }
             }
         }
-        let table = |((style, gate), table): (_, Waitings)| {
-            let waiting = table.values().flatten();
-            let mut specs: Vec<u32> =
-                waiting.map(|waiting| places[waiting.place as usize].spec).collect();
+        let specs = |waiting: &mut dyn Iterator<Item = u32>| {
+            let mut specs: Vec<u32> = waiting.map(|place| places[place as usize].spec).collect();
             specs.sort_unstable();
             specs.dedup();
+            specs
+        };
+        let table = |((style, gate), table): (_, Waitings)| {
+            let specs = specs(&mut table.values().flatten().map(|waiting| waiting.place));
             let (texts, waiting) = table.into_iter().unzip();
             Table { style, gate, texts, waiting, specs }
         };
         let tables: Vec<Table> = tables.into_iter().map(table).collect();
+        let words = {
+            let specs = specs(&mut words.values().flatten().map(|(place, _)| *place));
+            let (texts, waiting): (Vec<_>, _) = words.into_iter().unzip();
+            Words { trie: Trie::new(&texts), waiting, specs }
+        };
         let automata = automata(&tables)?;
-        Ok((Self { places, tables, automata }, served))
+        Ok((Self { places, words, tables, automata }, served))
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -209,6 +232,20 @@ impl FirstScan<'_> {
         let mut gates = Gates { haystack, known: [None; Gate::ALL.len()] };
         let mut offers = Offers { places: &pass.places, haystack, wanted, limit, out };
         let mut is_read = false;
+        let Words { trie, waiting, specs } = &pass.words;
+        if specs.iter().any(|&spec| wanted(spec)) {
+            skeleton.read(haystack);
+            is_read = true;
+            for &start in skeleton.starts() {
+                let place = skeleton.place(start as usize).ok_or(Overflow)?;
+                let mut found = |literal: usize, _: usize| {
+                    waiting[literal].iter().try_for_each(|&(at, gate)| {
+                        if gates.pass(gate) { offers.at(at, place) } else { Ok(()) }
+                    })
+                };
+                trie.at(skeleton.bytes(), start as usize, &mut found)?;
+            }
+        }
         for (at, table) in pass.tables.iter().enumerate() {
             if !table.specs.iter().any(|&spec| wanted(spec)) || !gates.pass(table.gate) {
                 continue;

@@ -20,6 +20,8 @@ pub(super) enum Gate {
     Capitals,
     /// Two letters and two digits, as a country's accounts begin.
     Coded,
+    /// A byte that is not ASCII.
+    Foreign,
 }
 
 /// What a byte is to a gate.
@@ -37,8 +39,8 @@ const LONG: usize = 16;
 const CAPITALS: usize = 6;
 
 impl Gate {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Open, Self::Digits, Self::Long, Self::Capitals, Self::Coded];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Open, Self::Digits, Self::Long, Self::Capitals, Self::Coded, Self::Foreign];
 
     /// The rarest property of the texts that hold a match of all these parts.
     pub(super) fn of(row: &[Part]) -> Self {
@@ -69,6 +71,7 @@ impl Gate {
             Self::Long => self.row_in(text, LONG),
             Self::Capitals => self.row_in(text, CAPITALS),
             Self::Coded => coded_in(text),
+            Self::Foreign => !text.is_ascii(),
         }
     }
 
@@ -171,7 +174,8 @@ static SORTS: [u8; 256] = {
         table[at] = (byte.is_ascii_digit() as u8) << Gate::Digits as u8
             | ((letter_or_digit || sign) as u8) << Gate::Long as u8
             | ((byte.is_ascii_uppercase() || byte.is_ascii_digit()) as u8) << Gate::Capitals as u8
-            | (byte.is_ascii_alphabetic() as u8) << Gate::Coded as u8;
+            | (byte.is_ascii_alphabetic() as u8) << Gate::Coded as u8
+            | (!byte.is_ascii() as u8) << Gate::Foreign as u8;
         at += 1;
     }
     table
@@ -232,6 +236,7 @@ impl State {
             Gate::Digits | Gate::Coded => self.count >= DIGITS,
             Gate::Long => usize::from(self.count) >= LONG,
             Gate::Capitals => usize::from(self.count) >= CAPITALS,
+            Gate::Foreign => self.count > 0,
         }
     }
 

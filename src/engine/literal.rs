@@ -6,6 +6,8 @@
 
 use std::sync::LazyLock;
 
+use regex_syntax::hir::Look;
+
 use super::node::{ByteSet, CHANCES, Node, any_of};
 use super::place::Part;
 
@@ -34,6 +36,9 @@ pub(super) struct Literals {
     pub(super) texts: Vec<Vec<u8>>,
     /// What stands before the part in each literal: a space of the skeleton, or nothing.
     pub(super) lead: usize,
+    /// Whether the part begins at one of the skeleton's [starts](Skeleton::starts) in every match.
+    /// The texts are then those of a skeleton.
+    pub(super) at_starts: bool,
     /// How rare it is that one of them stands at a place.
     pub(super) bits: f64,
 }
@@ -67,15 +72,108 @@ impl Literals {
         if texts.iter().any(vague) {
             return None;
         }
+        let bits = any_of(texts.iter().map(|text| style.bits(text)));
+        let at_starts = begins_a_word(row, at);
         let behind_gap = |before: usize| row[before].node.is_gap();
-        let lead = usize::from(style == Style::Words && at.checked_sub(1).is_some_and(behind_gap));
-        if lead == 1 {
+        let lead = style == Style::Words && !at_starts && at.checked_sub(1).is_some_and(behind_gap);
+        if lead {
             for text in &mut texts {
                 text.insert(0, b' ');
             }
         }
-        let bits = any_of(texts.iter().map(|text| style.bits(text)));
-        Some(Self { texts, lead, bits })
+        if at_starts && style == Style::Bytes {
+            for text in &mut texts {
+                *text = skeleton_of(text);
+            }
+            texts.sort_unstable();
+            texts.dedup_by(|text, before| text.starts_with(before));
+        }
+        Some(Self { texts, lead: usize::from(lead), at_starts, bits })
+    }
+}
+
+/// Whether the part at `at` begins, in every match, with a letter or digit (or a `|` in place of
+/// one) that stands behind neither.
+fn begins_a_word(row: &[Part], at: usize) -> bool {
+    let (before, after) = row.split_at(at);
+    let of_word =
+        |set: &ByteSet| set.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'|');
+    let mut first = Ends::default();
+    for part in after {
+        if first.may_be_none {
+            first = first.then(Ends::of(&part.node, false));
+        }
+        if !part.whole {
+            break;
+        }
+    }
+    let mut last = Ends::default();
+    for part in before.iter().rev() {
+        if last.may_be_none {
+            let any = Ends { bytes: ByteSet::all(), may_be_none: false };
+            last = last.then(if part.whole { Ends::of(&part.node, true) } else { any });
+        }
+    }
+    let in_word = |set: &ByteSet| set.bytes().any(|byte| byte.is_ascii_alphanumeric());
+    !first.may_be_none && of_word(&first.bytes) && !last.may_be_none && !in_word(&last.bytes)
+}
+
+/// What matches of a node begin or end with.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    bytes: ByteSet,
+    /// Whether one may be empty.
+    may_be_none: bool,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self { bytes: ByteSet::default(), may_be_none: true }
+    }
+}
+
+impl Ends {
+    fn of(node: &Node, backward: bool) -> Self {
+        match node {
+            Node::Set(set) => Self { bytes: *set, may_be_none: false },
+            // Before a letter or digit these hold where neither stands before.
+            Node::Edge(
+                Look::WordAscii
+                | Look::WordStartAscii
+                | Look::Start
+                | Look::StartLF
+                | Look::StartCRLF,
+            ) if backward => Self { bytes: ByteSet::default(), may_be_none: false },
+            Node::Edge(_) => Self::default(),
+            Node::Row(row) => {
+                let each = |ends: Self, node: &Node| {
+                    if ends.may_be_none { ends.then(Self::of(node, backward)) } else { ends }
+                };
+                if backward {
+                    row.iter().rev().fold(Self::default(), each)
+                } else {
+                    row.iter().fold(Self::default(), each)
+                }
+            }
+            Node::Either(branches) => {
+                let never = Self { bytes: ByteSet::default(), may_be_none: false };
+                branches.iter().map(|node| Self::of(node, backward)).fold(never, |all, branch| {
+                    Self {
+                        bytes: all.bytes.or(branch.bytes),
+                        may_be_none: all.may_be_none || branch.may_be_none,
+                    }
+                })
+            }
+            Node::Copies(node, least, _) => {
+                let ends = Self::of(node, backward);
+                Self { may_be_none: ends.may_be_none || *least == 0, ..ends }
+            }
+        }
+    }
+
+    /// The same of a row that goes on.
+    fn then(self, next: Self) -> Self {
+        Self { bytes: self.bytes.or(next.bytes), may_be_none: next.may_be_none }
     }
 }
 
@@ -220,10 +318,11 @@ impl Growth {
 /// so is all that stands between words, however long. It remembers where each byte stood.
 #[derive(Debug, Default)]
 pub(super) struct Skeleton {
-    /// Both are as long as the longest text so far.
+    /// These two are as long as the longest text so far.
     bytes: Vec<u8>,
     places: Vec<u32>,
     len: usize,
+    starts: Vec<u32>,
 }
 
 impl Skeleton {
@@ -247,6 +346,30 @@ impl Skeleton {
             before = gap;
         }
         self.len = len;
+        self.starts.clear();
+        if text.contains(&b'|') {
+            self.starts_of_raw(text);
+        } else {
+            starts_of(&self.bytes[..len], &mut self.starts);
+        }
+    }
+
+    /// Where in the skeleton a letter or digit stands behind neither, and where a `|` does, which
+    /// may be taken for a letter and is none.
+    pub(super) fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// The starts of a text that may hold a `|`, which a skeleton does not tell from a letter.
+    fn starts_of_raw(&mut self, text: &[u8]) {
+        for (at, &place) in (0..).zip(&self.places[..self.len]) {
+            let place = place as usize;
+            let is_in_word = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+            let begins = is_in_word(place) && !place.checked_sub(1).is_some_and(is_in_word);
+            if begins || text[place] == b'|' {
+                self.starts.push(at);
+            }
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -256,6 +379,39 @@ impl Skeleton {
     /// Where in the text the byte stands; of a gap, its last byte.
     pub(super) fn place(&self, at: usize) -> Option<usize> {
         self.places[..self.len].get(at).map(|&place| place as usize)
+    }
+}
+
+/// What a literal is in a skeleton. It stands in the skeleton of each text that holds it.
+fn skeleton_of(literal: &[u8]) -> Vec<u8> {
+    literal.iter().fold(Vec::with_capacity(literal.len()), |skeleton, &byte| {
+        Style::Words.with(skeleton, Style::Words.folded(byte))
+    })
+}
+
+/// Where letters and digits of a skeleton stand behind neither; eight bytes at a time, a sign of
+/// each in its highest bit.
+fn starts_of(skeleton: &[u8], out: &mut Vec<u32>) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    let mut before = 0;
+    let (whole, rest) = skeleton.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    for (at, eight) in (0..).step_by(8).zip(whole.iter().chain([&last])) {
+        let eight = u64::from_le_bytes(*eight);
+        // Sums of two numbers below 128 do not carry into the next byte.
+        let low = eight & !HIGH;
+        let from = |first: u8| low + u64::from(0x80 - first) * EACH;
+        let letters = from(b'a') & !from(b'z' + 1);
+        let digits = from(b'0') & !from(b'9' + 1);
+        let words = (letters | digits) & !eight & HIGH;
+        let mut starts = words & !(words << 8 | before);
+        before = words >> 56;
+        while starts != 0 {
+            out.push(at + starts.trailing_zeros() / 8);
+            starts &= starts - 1;
+        }
     }
 }
 
@@ -648,6 +804,80 @@ mod tests {
             assert!(is_common(word));
         }
         assert!(!is_common(b"oniyx"));
+    }
+
+    fn literals(style: Style, regex: &str) -> Vec<Literals> {
+        let hir = super::super::parse(regex).unwrap();
+        let row: Vec<Part> = super::super::place::parts(&hir).into_iter().map(Part::of).collect();
+        (0..row.len()).filter_map(|at| Literals::at(style, &row, at)).collect()
+    }
+
+    #[test]
+    fn what_begins_a_word_in_every_match_is_known() {
+        let starts = |regex: &str| literals(Style::Bytes, regex).iter().any(|of| of.at_starts);
+        for begins in [
+            r"\bkey",
+            r"(?:\b|_)(?:key|api)",
+            r"(?:^|[^0-9A-Za-z])k",
+            r"[a-z]*[ .]{1,3}(?:key|k)",
+            r"\b[|k]ey",
+            r"(?:-|\b)_?key",
+        ] {
+            assert!(starts(begins), "{begins}");
+        }
+        for not in [
+            "key",
+            r"\Bkey",
+            r"_?key",
+            r"\b-key",
+            r"(?:\b|x)key",
+            r"[a-z]*[ .]{0,3}key",
+            r"[^a-z]key",
+            r"(?:\b|\B)key",
+            r"\b(?:key|-)",
+            "é+key",
+        ] {
+            assert!(!starts(not), "{not}");
+        }
+    }
+
+    #[test]
+    fn shapes_at_starts_are_looked_for_in_skeletons() {
+        let all = literals(Style::Bytes, r"\b(?:AB_l|AB-1-|ab i)");
+        let texts: Vec<_> = all.iter().filter(|of| of.at_starts).map(|of| &of.texts).collect();
+        assert_eq!(texts, [&[b"ab i".to_vec()]]);
+    }
+
+    #[test]
+    fn the_starts_of_a_skeleton_are_those_of_the_text() {
+        let starts = |text: &str| {
+            let mut skeleton = Skeleton::default();
+            skeleton.read(text.as_bytes());
+            let place = |at: &u32| skeleton.place(*at as usize).unwrap();
+            skeleton.starts().iter().map(place).collect::<Vec<_>>()
+        };
+        assert_eq!(starts("Act as_if,  (x1) 9-é7"), [0, 4, 7, 13, 17, 21]);
+        assert_eq!(starts("a|b ||"), [0, 1, 2, 4, 5]);
+        assert!(starts("").is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn starts_are_letters_and_digits_behind_neither(text in "[ -~éz{@0/9:`\\[A-Z]{0,60}") {
+            let text = text.as_bytes();
+            let mut skeleton = Skeleton::default();
+            skeleton.read(b"what stood here before");
+            skeleton.read(text);
+            let is_in_word = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+            let wanted: Vec<usize> = (0..text.len())
+                .filter(|&at| {
+                    text[at] == b'|' || is_in_word(at) && (at == 0 || !is_in_word(at - 1))
+                })
+                .collect();
+            let places: Vec<usize> =
+                skeleton.starts().iter().map(|&at| skeleton.place(at as usize).unwrap()).collect();
+            proptest::prop_assert_eq!(places, wanted);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod literal;
 mod node;
 mod place;
 mod superset;
+mod trie;
 mod walk;
 
 pub use confirm::{Candidate, Work};

@@ -274,6 +274,10 @@ impl ByteSet {
         set
     }
 
+    pub(super) fn all() -> Self {
+        Self([u64::MAX; 4])
+    }
+
     pub(super) fn insert(&mut self, byte: u8) {
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
     }

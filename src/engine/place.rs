@@ -86,12 +86,14 @@ impl Place {
 
     /// Where a match may start of which the part begins at `start`; nothing if none can.
     pub(super) fn candidate(&self, text: &[u8], start: usize) -> Option<Candidate> {
-        if (Walk { text, from: start, back: false }).row(&self.ahead, 0) == Some(0) {
+        // What was found stands ahead, so what stands behind it says more.
+        let starts = Walk { text, from: start, back: true }.row(&self.behind, 0);
+        if starts == Some(0)
+            || (Walk { text, from: start, back: false }).row(&self.ahead, 0) == Some(0)
+        {
             return None;
         }
-        let starts = Walk { text, from: start, back: true }.row(&self.behind, 0);
         let (from, to) = match starts {
-            Some(0) => return None,
             Some(starts) if self.to_start => {
                 let farthest = (REACH - starts.leading_zeros()) as usize;
                 let nearest = starts.trailing_zeros() as usize;

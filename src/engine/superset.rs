@@ -101,6 +101,7 @@ impl Ways {
             return depth < MAX_DEPTH && self.apart(row, least, depth + 1);
         };
         let gate = match self.style {
+            Style::Words if literals.texts.iter().all(|text| !text.is_ascii()) => Gate::Foreign,
             Style::Words => Gate::Open,
             Style::Bytes => Gate::of(cut),
         };

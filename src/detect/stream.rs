@@ -389,7 +389,7 @@ impl<'a> Streamer<'a> {
         if !may_differ(region) {
             return;
         }
-        let odd = survey(region);
+        let odd = survey(from_word(step.text, from, step.sure));
         let mut held = step.hold;
         let mut seen_any = false;
         let unsaid = stream.leet_from.is_none();
@@ -776,6 +776,18 @@ fn below(decoded: &Decoded, text: &str, at: usize) -> Option<usize> {
 fn is_coded_near(decoded: &Decoded, start: usize, end: usize) -> bool {
     let around = RawSpan { start: start.saturating_sub(NEAR_PART), end: end + NEAR_PART };
     decoded.part_at(around).is_some()
+}
+
+/// A part of the text without the rest of a word that begins before it: the word's last letter is
+/// no letter that stands by itself.
+fn from_word(text: &str, from: usize, to: usize) -> &str {
+    let region = text.get(from..to).unwrap_or_default();
+    match text.get(..from).and_then(|before| before.chars().next_back()) {
+        Some(before) if before.is_ascii_alphabetic() => {
+            region.trim_start_matches(|c: char| c.is_ascii_alphabetic())
+        }
+        _ => region,
+    }
 }
 
 fn moved(hit: Found, by: usize) -> Found {

@@ -27,7 +27,7 @@ use weir::pipeline::step::Step;
 use weir::policy::{Orders, Policy};
 use weir::state::{Partition, Staged};
 
-use crate::stream::{Prover, any_text, lens, text};
+use crate::stream::{Prover, lens, text};
 use crate::streams::{REDACTS, chunks, event, json_of, read, record, step};
 
 /// So many failures are shown; then it is over.
@@ -67,28 +67,22 @@ impl Case {
     }
 }
 
-/// A pipeline's step under one policy.
+/// The pipeline's step, under any policy.
 struct Pipe {
-    step: Step,
     scratch: Scratch<'static>,
     readers: Readers<'static>,
 }
 
 impl Pipe {
-    fn new(policy: &str) -> Self {
-        let (scratch, readers) = (RULES.scratch(), Readers::new(&RULES, "pack"));
-        Self { step: step(policy), scratch, readers }
-    }
-
     /// The records through a step that knows nothing yet.
-    fn run(&mut self, records: &[InRecord]) -> Vec<OutRecord> {
+    fn run(&mut self, step: &Step, records: &[InRecord]) -> Vec<OutRecord> {
         let (mut state, mut out) = (Partition::default(), Vec::new());
         let orders = Orders::default();
         for record in records {
-            let scanned = self.step.scan(&mut self.scratch, record);
+            let scanned = step.scan(&mut self.scratch, record);
             let mut staged = Staged::new(&state);
             let with = (&orders, &mut self.readers);
-            self.step.record(&mut staged, with, record, &scanned, 0, &mut out);
+            step.record(&mut staged, with, record, &scanned, 0, &mut out);
             let changes = staged.into_changes();
             state.apply(changes);
         }
@@ -99,16 +93,19 @@ impl Pipe {
 /// Reads texts whole and in pieces, alone and through the pipeline's step.
 struct Proofs {
     prover: Prover<'static>,
-    redacts: Pipe,
-    shipped: Pipe,
+    pipe: Pipe,
+    redacts: Step,
+    shipped: Step,
 }
 
 impl Proofs {
     fn new() -> Self {
+        let (scratch, readers) = (RULES.scratch(), Readers::new(&RULES, "pack"));
         Self {
             prover: Prover::new(&RULES),
-            redacts: Pipe::new(REDACTS),
-            shipped: Pipe::new(Policy::SHIPPED),
+            pipe: Pipe { scratch, readers },
+            redacts: step(REDACTS),
+            shipped: step(Policy::SHIPPED),
         }
     }
 
@@ -116,9 +113,9 @@ impl Proofs {
         self.prover.check((&case.text, &case.lens, case.carrier))?;
         let of_whole = [record(0, &event(0, "output", &case.text))];
         let of_stream = chunks(&case.text, &case.lens);
-        let out = self.redacts.run(&of_stream);
+        let out = self.pipe.run(&self.redacts, &of_stream);
         let streamed = read(&out);
-        let whole = read(&self.redacts.run(&of_whole));
+        let whole = read(&self.pipe.run(&self.redacts, &of_whole));
         if streamed != whole {
             return Err(format!("step: whole {whole:#?} streamed {streamed:#?}"));
         }
@@ -127,15 +124,15 @@ impl Proofs {
         if audit.last().map(|last| &last["stream"]["released_sha256"]) != Some(&Value::from(hash)) {
             return Err("the audit's hash is not that of what was let go".to_owned());
         }
-        let out = self.shipped.run(&of_stream);
+        let out = self.pipe.run(&self.shipped, &of_stream);
         let ended =
             json_of(&out, Topic::Verdicts).iter().any(|one| one["stream"]["ended"] == "cut");
         let shipped = read(&out);
-        let whole = read(&self.shipped.run(&of_whole));
+        let whole = read(&self.pipe.run(&self.shipped, &of_whole));
         if ended {
             // Behind the place where a stream ends nothing is looked at, and that place is the same
             // for all pieces.
-            let bytewise = read(&self.shipped.run(&chunks(&case.text, &[1])));
+            let bytewise = read(&self.pipe.run(&self.shipped, &chunks(&case.text, &[1])));
             if (&shipped.clean, &shipped.action) != (&bytewise.clean, &bytewise.action) {
                 return Err(format!(
                     "shipped policy: {shipped:#?}, by the character {bytewise:#?}"
@@ -255,8 +252,8 @@ fn one<T: std::fmt::Debug>(runner: &mut TestRunner, of: &impl Strategy<Value = T
     of.new_tree(runner).unwrap().current()
 }
 
-const CARRIERS: [Carrier; 4] =
-    [Carrier::Assistant, Carrier::ToolCall, Carrier::User, Carrier::ToolResult];
+/// Of texts that are streamed.
+const CARRIERS: [Carrier; 2] = [Carrier::Assistant, Carrier::ToolCall];
 
 /// A generated text with planted values between its words.
 fn with_planted(
@@ -275,7 +272,7 @@ fn with_planted(
         let parts = value.lines().filter(|line| !line.starts_with("-----"));
         planted.extend(parts.map(str::to_owned));
     }
-    let carrier = CARRIERS[(number % 4) as usize];
+    let carrier = CARRIERS[(number % 2) as usize];
     Case { text, planted, lens: one(runner, &lens()), carrier }
 }
 
@@ -285,15 +282,6 @@ fn generated_texts_in_pieces() {
     prove("generated texts", |number, runner| {
         let before = one(runner, &text());
         with_planted(number, runner, before, &text())
-    });
-}
-
-#[test]
-#[ignore = "the long form: make streams"]
-fn generated_texts_with_escapes_in_pieces() {
-    prove("generated texts with escapes", |number, runner| {
-        let before = one(runner, &any_text());
-        with_planted(number, runner, before, &any_text())
     });
 }
 
@@ -309,7 +297,7 @@ fn random_bytes_in_pieces() {
         text: String::from_utf8_lossy(&one(runner, &bytes)).into_owned(),
         planted: Vec::new(),
         lens: one(runner, &lens()),
-        carrier: CARRIERS[(number % 4) as usize],
+        carrier: CARRIERS[(number % 2) as usize],
     });
 }
 
@@ -327,7 +315,7 @@ fn texts_of_files_in_pieces() {
         text: texts[(number % texts.len() as u64) as usize].clone(),
         planted: Vec::new(),
         lens: one(runner, &lens()),
-        carrier: CARRIERS[(number / texts.len() as u64 % 4) as usize],
+        carrier: CARRIERS[(number / texts.len() as u64 % 2) as usize],
     });
 }
 

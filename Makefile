@@ -1,12 +1,13 @@
 # `make demo` and `make test` do all the set-up that they need; see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench clients fuzz broker broker-stop setup onnxruntime train train-loso train-check
+.PHONY: help demo test soak streams bench clients fuzz broker broker-stop setup onnxruntime train train-loso train-check
 
 help:
 	@echo "make demo    a minute of agent traffic with attacks, in the terminal; no broker needed"
 	@echo "make test    everything that must hold: format, lints, documentation, licences, tests on a real broker"
 	@echo "make bench   throughput and latency beside a bare transactional forward, on a real broker"
 	@echo "make soak    kill, stop, scale and restart for SOAK_MINUTES (default 30) on a real broker"
+	@echo "make streams STREAM_CASES (default 100000) random texts of each kind, in pieces and whole; STREAM_TEXTS=FOLDER for its texts, too"
 	@echo "make clients runs the example clients (Python, Node) against a broker and weir run"
 	@echo "make fuzz    each fuzz target for FUZZ_SECONDS (default 60)"
 	@echo "make onnxruntime  puts the library that the classifier needs where Weir looks for it"
@@ -25,6 +26,9 @@ test:
 
 soak:
 	@scripts/soak
+
+streams:
+	@scripts/streams
 
 bench:
 	@scripts/bench

@@ -1,5 +1,5 @@
 // A chat front end that streams a model's answer: each chunk goes to Weir, and the reader sees
-// what Weir has let go, as it lets it go.
+// what Weir has let go, as it lets it go. An answer that is to be worded otherwise is asked for again.
 //
 // Needs kafkajs, and its LZ4 codec, because Weir's records are compressed with it
 // (npm install kafkajs kafkajs-lz4). Run: node stream_answer.mjs
@@ -16,9 +16,14 @@ const AGENT = "support-bot";
 // No verdict within this is no permission.
 const TIMEOUT_MS = 10_000;
 
-/** Stands for a model that streams its answer, some letters at a time. */
-async function* model() {
-  const answer = "Of course. Ask Jane, her address is jane.roe@gmail.com, and she knows the way.";
+const ANSWER = "Of course. Ask Jane, her address is jane.roe@gmail.com, and she knows the way.";
+
+/**
+ * Stands for a model that streams its answer, some letters at a time. With a hint it is asked
+ * again, and words its answer otherwise.
+ */
+async function* model(hint) {
+  const answer = hint ? "Please ask somebody who may advise you." : process.env.ANSWER ?? ANSWER;
   for (let at = 0; at < answer.length; at += 6) yield answer.slice(at, at + 6);
 }
 
@@ -33,19 +38,18 @@ const producer = kafka.producer({
 });
 await Promise.all([admin.connect(), producer.connect()]);
 
-const stream = randomUUID();
-let text = "";
-let stopped = false;
-let timer;
-let tell;
-const ended = new Promise((resolve) => { tell = resolve; });
-const late = () => {
-  timer = setTimeout(() => tell({ action: "block", stream: { ended: "timeout" } }), TIMEOUT_MS);
-};
-const told = { verdict: undefined, cleanTo: -1 };
-/** A whole answer is over when its last chunk has been shown, a cut one with its verdict. */
+/** The answer that is being shown: `tell` takes the verdict that ends it. */
+let shown;
+
+function late() {
+  clearTimeout(shown.timer);
+  const verdict = { action: "block", stream: { ended: "timeout" } };
+  shown.timer = setTimeout(() => shown.tell(verdict), TIMEOUT_MS);
+}
+
+/** A whole answer is over when its last chunk has been shown, a cut one a little after its verdict. */
 function done() {
-  const { verdict, cleanTo } = told;
+  const { verdict, cleanTo, tell } = shown;
   if (!verdict) return;
   if (verdict.stream.ended !== "last") setTimeout(() => tell(verdict), 500);
   else if (cleanTo >= verdict.stream.seq) tell(verdict);
@@ -58,17 +62,16 @@ const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, 
 await consumer.run({
   eachMessage: async ({ topic, message }) => {
     const said = JSON.parse(message.value.toString());
-    if (said.stream?.id !== stream) return;
-    clearTimeout(timer);
+    if (!shown || said.stream?.id !== shown.stream) return;
     late();
     if (topic === "weir.clean") {
-      // What may be shown from here on: it may be empty, and it is not the chunk's own text.
+      // What may be shown from here on: it may be empty, and it is not the chunk's own text. A
+      // chunk that was sent twice brings an empty one.
       process.stderr.write(said.text);
-      text += said.text;
-      told.cleanTo = said.stream.seq;
-    } else if (said.stream.ended && !told.verdict) {
-      told.verdict = said;
-      stopped = true;
+      shown.text += said.text;
+      shown.cleanTo = said.stream.seq;
+    } else if (said.stream.ended && !shown.verdict) {
+      shown.verdict = said;
     }
     done();
   },
@@ -79,25 +82,36 @@ for (const topic of ["weir.verdicts", "weir.clean"]) {
   for (const { partition, high } of ends) consumer.seek({ topic, partition, offset: high });
 }
 
-late();
-const chunks = model();
-let { value: chunk } = await chunks.next();
-for (let seq = 0; !stopped; seq += 1) {
-  const { value: following, done: over } = await chunks.next();
-  const event = {
-    // Each chunk has an id of its own.
-    v: 1, id: `${stream}-${seq}`, ts: Date.now(), kind: "output_chunk",
-    agent: { id: AGENT, type: "support" }, session: "example",
-    stream: { id: stream, seq, last: Boolean(over) }, text: chunk,
-  };
-  // Not sent before the chunk before it is there: that keeps them in order.
-  await producer.send({ topic: "weir.events", acks: -1, messages: [{ key: AGENT, value: JSON.stringify(event) }] });
-  if (over) break;
-  chunk = following;
+/** Streams one answer; gives the verdict that ended it. */
+async function answer(hint) {
+  const stream = randomUUID();
+  const ended = new Promise((tell) => { shown = { stream, text: "", cleanTo: -1, tell }; });
+  late();
+  const chunks = model(hint);
+  let { value: chunk } = await chunks.next();
+  for (let seq = 0; !shown.verdict; seq += 1) {
+    const { value: following, done: over } = await chunks.next();
+    const event = {
+      // Each chunk has an id of its own.
+      v: 1, id: `${stream}-${seq}`, ts: Date.now(), kind: "output_chunk",
+      agent: { id: AGENT, type: "support" }, session: "example",
+      stream: { id: stream, seq, last: Boolean(over) }, text: chunk,
+    };
+    // Not sent before the chunk before it is there: that keeps them in order. The client connects
+    // again and tries again by itself; where it gives up, so does the answer.
+    await producer.send({ topic: "weir.events", acks: -1, messages: [{ key: AGENT, value: JSON.stringify(event) }] });
+    if (over) break;
+    chunk = following;
+  }
+  const verdict = await ended;
+  clearTimeout(shown.timer);
+  process.stderr.write("\n");
+  console.log(verdict.stream.ended, verdict.stream.action ?? verdict.action, verdict.clean_through);
+  console.log(shown.text);
+  return verdict;
 }
-const verdict = await ended;
-clearTimeout(timer);
-process.stderr.write("\n");
-console.log(verdict.stream.ended, verdict.stream.action ?? verdict.action, verdict.clean_through);
-console.log(text);
+
+const verdict = await answer();
+// What was shown of the first answer is taken back, and the model asked again, once.
+if (verdict.action === "retry") await answer(verdict.retry_hint);
 await Promise.all([consumer.disconnect(), producer.disconnect(), admin.disconnect()]);

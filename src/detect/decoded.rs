@@ -337,7 +337,10 @@ impl Reader<'_, '_, '_> {
         // Offsets count from the text's beginning, so its end alone is cut off.
         let text = layer.text.get(..stretch.end).unwrap_or(layer.text);
         for hidden in hidden(text) {
-            if hidden.decoded.window.start < stretch.start {
+            let window = hidden.decoded.window;
+            // What stands in plain text beside something decoded has been read with that text.
+            let known = layer.decoded.is_some() && !layer.touches(window);
+            if window.start < stretch.start || known {
                 continue;
             }
             if let Some(part) = hidden.decoded.parts.first()
@@ -498,21 +501,24 @@ impl Reader<'_, '_, '_> {
         anchors
     }
 
-    /// Makes hits in a text of the string larger until nothing of what is left matches.
+    /// Makes hits in a text of the string larger until nothing of what is left matches. A hit
+    /// in plain text, which counts for the words that are encoded beside it, stays as it is.
     fn widen(&mut self, text: &str, decoded: &Decoded, found: &mut [Found]) {
+        let in_code = |hit: &Found| decoded.runs_over(hit.span);
+        let firsts = found.iter().filter(|hit| in_code(hit).is_some()).map(|hit| hit.span.start);
+        let Some(first) = firsts.min() else { return };
         if !self.still_matches(text, decoded.window, found) {
             return;
         }
         for hit in &mut *found {
-            hit.span = hull(hit.span, decoded.runs_over(hit.span));
+            hit.span = hull(hit.span, in_code(hit));
         }
         if !self.still_matches(text, decoded.window, found) {
             return;
         }
         // All that is encoded from the first of them on: what stands before has been let go.
-        let first = found.iter().map(|hit| hit.span.start).min().unwrap_or_default();
         let rest = RawSpan { start: first, end: decoded.coded.end.max(first) };
-        for hit in found {
+        for hit in found.iter_mut().filter(|hit| in_code(hit).is_some()) {
             hit.span = hull(hit.span, Some(rest));
         }
     }

@@ -211,6 +211,8 @@ pub struct Streamer<'a> {
     carrier: Carrier,
     clean: View,
     folded: View,
+    /// Folded, with digits left as they are.
+    digits: View,
     folder: Folder,
     key_words: String,
     matches: Vec<Match>,
@@ -252,6 +254,7 @@ impl<'a> Streamer<'a> {
             carrier,
             clean: View::default(),
             folded: View::default(),
+            digits: View::default(),
             folder: Folder::default(),
             key_words: String::new(),
             matches: Vec::new(),
@@ -325,7 +328,8 @@ impl<'a> Streamer<'a> {
             None => {}
         }
         self.read_hidden(stream, &mut step);
-        if step.suspect {
+        // While nothing more is settled there is nothing that a scan could tell.
+        if step.suspect && (ended || step.hold > done) {
             self.scan(stream, &mut step);
         }
         let mut hold = step.hold.max(done);
@@ -389,7 +393,7 @@ impl<'a> Streamer<'a> {
         if !may_differ(region) {
             return;
         }
-        let odd = survey(region);
+        let odd = survey(from_word(step.text, from, step.sure));
         let mut held = step.hold;
         let mut seen_any = false;
         let unsaid = stream.leet_from.is_none();
@@ -420,17 +424,25 @@ impl<'a> Streamer<'a> {
     }
 
     /// Walks from every place of the clean and the folded view of a text, digits read as letters
-    /// throughout.
+    /// throughout and nowhere: which of them are is not known yet.
     fn each_view(&mut self, text: &str, from: usize, ended: bool, mut each: impl FnMut(Seen)) {
         let mut clean = std::mem::take(&mut self.clean);
         let mut folded = std::mem::take(&mut self.folded);
+        let mut digits = std::mem::take(&mut self.digits);
         clean.clear();
+        digits.clear();
         let odd = survey(text).odd;
         if odd {
             clean_into(&mut clean, text);
         }
+        if text.chars().any(|c| !c.is_ascii() || leet(c).is_some()) {
+            self.folder.fold_part(&mut digits, text, Leet::From(usize::MAX));
+        }
         self.folder.fold_part(&mut folded, text, Leet::From(0));
-        for view in [&clean, &folded] {
+        if digits.bytes() == folded.bytes() {
+            digits.clear();
+        }
+        for view in [&clean, &folded, &digits] {
             let bytes = view.bytes();
             let start = view.view_span(RawSpan { start: from, end: from }).start;
             for at in start..bytes.len() {
@@ -458,7 +470,7 @@ impl<'a> Streamer<'a> {
                 }
             }
         }
-        (self.clean, self.folded) = (clean, folded);
+        (self.clean, self.folded, self.digits) = (clean, folded, digits);
     }
 
     /// Reads the windows of encoded text that are whole, and looks for what is open in the one
@@ -776,6 +788,18 @@ fn below(decoded: &Decoded, text: &str, at: usize) -> Option<usize> {
 fn is_coded_near(decoded: &Decoded, start: usize, end: usize) -> bool {
     let around = RawSpan { start: start.saturating_sub(NEAR_PART), end: end + NEAR_PART };
     decoded.part_at(around).is_some()
+}
+
+/// A part of the text without the rest of a word that begins before it: the word's last letter is
+/// no letter that stands by itself.
+fn from_word(text: &str, from: usize, to: usize) -> &str {
+    let region = text.get(from..to).unwrap_or_default();
+    match text.get(..from).and_then(|before| before.chars().next_back()) {
+        Some(before) if before.is_ascii_alphabetic() => {
+            region.trim_start_matches(|c: char| c.is_ascii_alphabetic())
+        }
+        _ => region,
+    }
 }
 
 fn moved(hit: Found, by: usize) -> Found {

@@ -86,7 +86,12 @@ impl Cutter {
         };
         self.cuts.sort_by_key(|cut| cut.span);
         let mut joined: Vec<Due> = Vec::with_capacity(self.cuts.len());
-        for cut in self.cuts.drain(..).filter(|cut| !cut.span.is_empty()) {
+        for mut cut in self.cuts.drain(..) {
+            // What has been let go is not let go again, whatever comes late.
+            cut.span.start = cut.span.start.max(begin);
+            if cut.span.start >= cut.span.end {
+                continue;
+            }
             match joined.last_mut() {
                 Some(last) if last.span.overlaps(cut.span) => {
                     last.span.end = last.span.end.max(cut.span.end);

@@ -76,7 +76,12 @@ pub fn clean_into(view: &mut View, text: &str) {
         for c in unit.nfkc().filter(|&c| !is_removed(c)) {
             out.push(look_alike(c).unwrap_or(c));
         }
-        view.push_unit(out.as_bytes(), RawSpan { start, end });
+        // What reads as it is written has its own places, whatever else the text holds.
+        if text.get(start..end) == Some(&out) {
+            view.push_linear(out.as_bytes(), start);
+        } else {
+            view.push_unit(out.as_bytes(), RawSpan { start, end });
+        }
     }
 }
 

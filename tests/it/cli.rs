@@ -346,11 +346,15 @@ fn a_fast_demo_ends_with_a_summary_that_adds_up() {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     let events = number_after("events");
-    assert_eq!(events, 3 * 8 + 13);
+    let chunks = 13;
+    assert_eq!(events, 3 * 8 + 13 + chunks);
     let verdicts = shown.lines().find(|line| line.starts_with("verdicts")).unwrap();
     let sum: u64 = verdicts.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum();
     assert_eq!(sum, events, "{verdicts}");
-    assert_eq!(number_after("audit"), events);
+    // Of a stream: the first chunk with which something was done, and its end.
+    assert_eq!(number_after("audit"), events - chunks + 2);
+    let seen = "she has set the build up. The key that it runs with is [This text was withheld.]”";
+    assert!(shown.contains(seen) && shown.contains("“Of course. Write to <EMAIL_1>"), "{shown}");
     assert!(shown.contains("intact") && !shown.contains("NOT INTACT"), "{shown}");
     assert!(!shown.contains("otherwise than the script says"), "{shown}");
     assert!(!shown.contains('\u{1b}'), "no colours where it is not a terminal");

@@ -28,5 +28,6 @@ mod simulation;
 mod soc;
 mod story;
 mod stream;
+mod stream_long;
 mod streams;
 mod wire;

@@ -23,7 +23,7 @@ use weir::state::{Partition, Staged, owner};
 use crate::stream::{RULES, cases, lens, pieces, text};
 
 /// Nothing ends a stream: all that is told of text is cut or only told.
-const REDACTS: &str = "
+pub(crate) const REDACTS: &str = "
 defaults: { action: alert }
 failures: { limits: open }
 overrides:
@@ -36,13 +36,13 @@ overrides:
   - { family: canaries, action: redact }
 ";
 
-fn step(policy: &str) -> Step {
+pub(crate) fn step(policy: &str) -> Step {
     let mut step = Step::new("weir.events", 0, "pack");
     step.setup.policy = Policy::read("policy.yml", policy).unwrap();
     step
 }
 
-fn record(offset: usize, event: &Value) -> InRecord {
+pub(crate) fn record(offset: usize, event: &Value) -> InRecord {
     InRecord {
         partition: 0,
         offset: offset as i64,
@@ -53,7 +53,7 @@ fn record(offset: usize, event: &Value) -> InRecord {
     }
 }
 
-fn event(offset: usize, kind: &str, text: &str) -> Value {
+pub(crate) fn event(offset: usize, kind: &str, text: &str) -> Value {
     json!({
         "v": 1, "id": format!("e{offset}"), "ts": 1_767_268_800_000_i64, "kind": kind,
         "agent": { "id": "bot" }, "text": text,
@@ -61,7 +61,7 @@ fn event(offset: usize, kind: &str, text: &str) -> Value {
 }
 
 /// The chunks of an answer, as a front end sends them.
-fn chunks(text: &str, lens: &[usize]) -> Vec<InRecord> {
+pub(crate) fn chunks(text: &str, lens: &[usize]) -> Vec<InRecord> {
     let mut pieces: Vec<&str> = pieces(text, lens).collect();
     if pieces.is_empty() {
         pieces.push("");
@@ -75,7 +75,7 @@ fn chunks(text: &str, lens: &[usize]) -> Vec<InRecord> {
     each.collect()
 }
 
-fn json_of(out: &[OutRecord], topic: Topic) -> Vec<Value> {
+pub(crate) fn json_of(out: &[OutRecord], topic: Topic) -> Vec<Value> {
     let of_topic = out.iter().filter(|record| record.topic == topic);
     of_topic.map(|record| serde_json::from_slice(record.value.as_ref().unwrap()).unwrap()).collect()
 }
@@ -91,14 +91,14 @@ fn run(step: &Step, records: &[InRecord]) -> Vec<OutRecord> {
 
 /// What a reader of the topics gets of an answer.
 #[derive(Debug, PartialEq)]
-struct Read {
-    clean: String,
-    action: String,
+pub(crate) struct Read {
+    pub(crate) clean: String,
+    pub(crate) action: String,
     /// Rule, start, end, confidence of everything that was found in the text.
-    reasons: Vec<(String, u64, u64, String)>,
+    pub(crate) reasons: Vec<(String, u64, u64, String)>,
 }
 
-fn read(out: &[OutRecord]) -> Read {
+pub(crate) fn read(out: &[OutRecord]) -> Read {
     let verdicts = json_of(out, Topic::Verdicts);
     let mut reasons: Vec<_> = verdicts
         .iter()

@@ -2,7 +2,7 @@
 //! let go is what a sequential run lets go, chunk by chunk.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -126,4 +126,79 @@ fn processes_that_die_in_mid_stream_leave_no_gap() {
     }
     oracle::assert_same_as_sequential(&site);
     assert_chains_verify(&site);
+}
+
+/// Answers that are timed, one after the other, and the time from chunk to chunk of each.
+const TIMED: usize = 150;
+const PACE: Duration = Duration::from_millis(20);
+
+/// Prints how long a reader waits for the first text of an answer, and for each chunk's verdict,
+/// beside a reader of the chunks as they were sent.
+#[test]
+fn the_first_text_of_an_answer_is_timed() {
+    let broker = Broker::shared();
+    let site = Site::new(&broker, "first-text", 1);
+    let weir = site.start_ready();
+    let producer = records::java_producer(&broker.address);
+    let events = site.topic("events");
+    let follow = |topic: &str| Follower::new(&broker.address, &[site.topic(topic)]);
+    let (mut bare, mut verdicts, mut clean) =
+        (follow("events"), follow("verdicts"), follow("clean"));
+    let wait = Duration::from_secs(20);
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    let mut sent = 0;
+    for number in 0..TIMED {
+        let begin = Instant::now();
+        let mut rest = TEXTS[0];
+        let mut first = None;
+        for seq in 0..8_u32 {
+            std::thread::sleep((begin + PACE * seq).saturating_duration_since(Instant::now()));
+            let (piece, after) = rest.split_at(4);
+            rest = after;
+            let event = json!({
+                "v": 1, "id": format!("t{sent}"), "ts": 1_767_268_800_000_i64,
+                "kind": "output_chunk", "agent": { "id": "bot" }, "text": piece,
+                "stream": { "id": format!("t{number}"), "seq": seq, "last": seq == 7 },
+            });
+            sent += 1;
+            let produced = Instant::now();
+            records::enqueue(&producer, &events, &Sent::new("bot", event.to_string()));
+            // Each reader is a thread of its own, as it would be a process of its own.
+            let there = |follower: &mut Follower| {
+                assert!(follower.until(wait, |seen| seen.len() >= sent), "{sent} records");
+                produced.elapsed()
+            };
+            let (bare, told, let_go) = std::thread::scope(|scope| {
+                let bare = scope.spawn(|| there(&mut bare));
+                let told = scope.spawn(|| there(&mut verdicts));
+                let let_go = there(&mut clean);
+                (bare.join().expect("a reader"), told.join().expect("a reader"), let_go)
+            });
+            if seq == 0 {
+                times[0].push(bare);
+            }
+            times[1].push(bare);
+            times[2].push(told);
+            let text = clean.seen.last().expect("a record").json();
+            if first.is_none() && text["text"] != "" {
+                first = Some(produced.duration_since(begin) + let_go);
+            }
+        }
+        times[3].extend(first);
+    }
+    assert_eq!(times[3].len(), TIMED, "something of each answer is let go");
+    for (what, times) in [
+        "first chunk, no filter",
+        "each chunk, no filter",
+        "each chunk's verdict",
+        "first text let go",
+    ]
+    .into_iter()
+    .zip(&mut times)
+    {
+        times.sort_unstable();
+        let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e3;
+        println!("{what:<24} p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms", at(50), at(90), at(99));
+    }
+    weir.terminate();
 }

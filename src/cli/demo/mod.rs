@@ -4,6 +4,7 @@
 //! thread writes traffic to the events topic, the lanes work, and this one reads what they
 //! committed, as any client of the topics would.
 
+mod reader;
 mod screen;
 mod summary;
 pub mod traffic;
@@ -32,6 +33,7 @@ use super::failure::Failure;
 use super::out::Out;
 use super::pack;
 
+use reader::Reader;
 use screen::Screen;
 use summary::Summary;
 use traffic::{Moment, traffic};
@@ -166,6 +168,7 @@ fn watch(
         moments.iter().filter_map(|moment| Some((moment.event["id"].as_str()?, moment))).collect();
     let mut seen = HashMap::with_capacity(moments.len());
     let mut next = vec![0_i64; PARTITIONS as usize];
+    let mut reader = Reader::default();
     let mut heard = Instant::now();
     while seen.len() < moments.len() {
         let version = cluster.version();
@@ -175,6 +178,8 @@ fn watch(
             *from = to;
             fresh.extend(records);
         }
+        // What goes on with a verdict is committed with it.
+        reader.read(cluster)?;
         let at = Instant::now();
         for record in &fresh {
             heard = at;
@@ -185,7 +190,8 @@ fn watch(
             let Some(id) = verdict.event_id.clone() else { continue };
             let action = Action::from_name(&verdict.action).unwrap_or(Action::Block);
             if let Some(moment) = by_id.get(id.as_str()) {
-                screen.verdict(start, moment, action, &verdict)?;
+                let shown = reader.shown_with(&moment.event);
+                screen.verdict(start, (moment, shown.as_deref()), action, &verdict)?;
             }
             seen.insert(id, Seen { verdict, action, at });
         }

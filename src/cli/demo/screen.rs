@@ -50,10 +50,11 @@ impl<'o> Screen<'o> {
         self.line("the pipeline of `weir run` on a log in memory: no broker, no network\n")
     }
 
+    /// `shown`: what the reader of a streamed answer has seen of it so far.
     pub(super) fn verdict(
         &mut self,
         start: Millis,
-        moment: &Moment,
+        (moment, shown): (&Moment, Option<&str>),
         action: Action,
         verdict: &Verdict,
     ) -> Result<(), Failure> {
@@ -68,9 +69,12 @@ impl<'o> Screen<'o> {
         self.erase()?;
         let painted = paint::action(action.name(), self.colour);
         self.line(format_args!(
-            "{time}  {painted}  {:<13}  {kind:<11}  {}",
+            "{time}  {painted}  {:<13}  {kind:<12}  {}",
             moment.agent,
-            excerpt(moment)
+            match shown {
+                Some(shown) => format!("the reader has seen “{shown}”"),
+                None => excerpt(moment),
+            }
         ))?;
         // The gravest reason of each family tells the story; the verdict holds them all.
         let mut told: Vec<&Reason> = Vec::new();

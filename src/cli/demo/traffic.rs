@@ -236,6 +236,20 @@ const SCENES: &[Scene] = &[
     ),
 ];
 
+/// An answer that comes in chunks: to whom to write, and then a key.
+const ANSWER: &str = "Of course. Write to {{lower:6}}@northmail.net, she has set the build up. The key that it runs with is ghp_{{base62:30}}{{crc32_base62}} and it opens every repository that there is.";
+const ANSWER_AGENT: &str = "code-agent";
+/// When it begins, in thousandths of the whole time, and its time from chunk to chunk.
+const ANSWER_PART: u64 = 720;
+const CHUNK_MS: u64 = 250;
+/// Bytes of a chunk.
+const CHUNK: usize = 12;
+/// The chunks with which something is done, and what.
+const CUTS: [(usize, Action, &str); 2] = [
+    (3, Action::Redact, "an answer in chunks: an address, cut as the text goes on"),
+    (11, Action::Replace, "an answer in chunks: a key, at which the answer ends"),
+];
+
 /// Daily business by the second.
 const RATE_PER_S: u64 = 8;
 
@@ -276,12 +290,35 @@ pub fn traffic(seed: u64, start: Millis, seconds: u64) -> Vec<Moment> {
             story: Some(scene.story),
         });
     }
+    moments.extend(answer(seed, whole_ms));
     moments.sort_by_key(|moment| moment.at_ms);
     for (number, moment) in (1_u64..).zip(&mut moments) {
         moment.event["id"] = json!(format!("demo-{number:05}"));
         moment.event["ts"] = json!(start.0.saturating_add(moment.at_ms as i64));
     }
     moments
+}
+
+/// The chunks of the streamed answer. What is left when it has ended comes too late.
+fn answer(seed: u64, whole_ms: u64) -> Vec<Moment> {
+    let cast = CAST.iter().find(|cast| cast.agent == ANSWER_AGENT);
+    let cast = cast.expect("the agent of the answer is in the cast");
+    let text = expand(ANSWER, seed).expect("the recipe of the answer is tested");
+    let step_ms = CHUNK_MS.min(whole_ms / 200);
+    let chunks: Vec<&[u8]> = text.as_bytes().chunks(CHUNK).collect();
+    let end = CUTS.last().map_or(0, |(end, ..)| *end);
+    let each = chunks.iter().enumerate().take(end + 2).map(|(seq, chunk)| {
+        let mut event = event(cast, 9_999, ("output_chunk", ""), &String::from_utf8_lossy(chunk));
+        event["stream"] = json!({"id": "answer-1", "seq": seq, "last": seq + 1 == chunks.len()});
+        let (expected, story) = match CUTS.iter().find(|(at, ..)| *at == seq) {
+            Some((_, action, story)) => (*action, Some(*story)),
+            None if seq > end => (Action::Block, None),
+            None => (Action::Allow, None),
+        };
+        let at_ms = whole_ms * ANSWER_PART / 1_000 + step_ms * seq as u64;
+        Moment { at_ms, agent: cast.agent, event, expected, story }
+    });
+    each.collect()
 }
 
 /// A number below `end`.
@@ -318,7 +355,8 @@ mod tests {
         assert_eq!(first, traffic(7, Millis(1_000), 10));
         assert_ne!(first, traffic(8, Millis(1_000), 10));
         assert!(first.windows(2).all(|pair| pair[0].at_ms <= pair[1].at_ms));
-        assert_eq!(first.len() as u64, 10 * RATE_PER_S + SCENES.len() as u64);
+        let chunks = CUTS[1].0 + 2;
+        assert_eq!(first.len() as u64, 10 * RATE_PER_S + (SCENES.len() + chunks) as u64);
         assert!(first.iter().all(|moment| moment.at_ms <= 10_000));
     }
 
@@ -331,6 +369,6 @@ mod tests {
             all
         };
         assert_eq!(stories(1), stories(60));
-        assert_eq!(stories(1).len(), SCENES.len());
+        assert_eq!(stories(1).len(), SCENES.len() + CUTS.len());
     }
 }

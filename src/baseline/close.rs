@@ -138,6 +138,7 @@ fn close(
 ) {
     let Over { hour, accepted } = over;
     let open = profile.hour(hour);
+    deployed(profile, &open);
     let start = i64::from(hour) * 60;
     let calls = profile.calls.sum(start + 59, 60);
     let expected = judge::expected(&class.summary, profile, season, hour);
@@ -155,8 +156,14 @@ fn close(
     }
     profile.hours = profile.hours.saturating_add(1);
     if profile.age_hours(hour) > 24.0 {
-        profile.news += open.fresh.iter().filter(|&&what| what != 0).count() as f32;
+        let news = profile.tools.firsts(hour).count()
+            + profile.data.firsts(hour).count()
+            + profile.destinations.firsts(hour).count();
+        profile.news += news as f32;
     }
+    profile.tools.close(hour);
+    profile.data.close(hour);
+    profile.destinations.close(hour);
     let frozen = beyond != 0 && !accepted && profile.frozen < FROZEN_HOURS;
     profile.frozen = if frozen { profile.frozen + 1 } else { 0 };
     if accepted && beyond != 0 {
@@ -168,6 +175,14 @@ fn close(
     if hour % 24 == 23 {
         day(settings, class, profile, hour, said);
         fade(profile, hour / 24);
+    }
+}
+
+/// An hour that ends with another hash of model, prompt and tools opens an epoch.
+fn deployed(profile: &mut Profile, open: &Hour) {
+    if open.deployment != 0 && open.deployment != profile.deployment {
+        profile.deployment = open.deployment;
+        profile.deployed_s = open.hour.saturating_mul(3600);
     }
 }
 

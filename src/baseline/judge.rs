@@ -469,8 +469,7 @@ fn novelty(
     let days = (ts - profile.first).max(0) as f64 / (24 * HOUR) as f64;
     let weeks = (days / 7.0).clamp(0.2, 4.0);
     let restless = ((f64::from(profile.news) + 0.5) / weeks).min(1.0);
-    let deployed = i64::from(profile.deployed_s) * 1000;
-    let rolled_out = deployed > profile.first + HOUR && ts - deployed < 24 * HOUR;
+    let rolled_out = rolled_out(profile, ts);
     // While the class itself still finds new things every day, a new thing says little.
     let kind = match feature {
         Feature::NewTool => 0,
@@ -488,6 +487,21 @@ fn novelty(
         p *= 30.0;
     }
     Told { feature, raw: surprise(p.min(1.0)), typical: 0.0, high: 0.0, actual: days }
+}
+
+/// Whether model, prompt or tools changed within the day before, closed hours and those
+/// that are still open alike.
+fn rolled_out(profile: &Profile, ts: i64) -> bool {
+    let deployed = i64::from(profile.deployed_s) * 1000;
+    let lately = deployed > profile.first + HOUR && ts - deployed < 24 * HOUR;
+    let hour = hour_of(ts);
+    let changes = |open: &Hour| {
+        (open.hour == hour || open.hour + 1 == hour)
+            && open.hour >= profile.next_hour
+            && open.deployment != 0
+            && open.deployment != profile.deployment
+    };
+    lately || profile.deployment != 0 && profile.open.iter().any(changes)
 }
 
 /// The tool, the data classes, the destinations, and reading and sending together.
@@ -703,19 +717,20 @@ fn count(
 /// Counts the hour's first uses for the class, as they look now; an hour without one is a
 /// window without surprise. Returns the largest.
 fn first_uses(settings: &Settings, class: &mut Class, profile: &mut Profile, open: &Hour) -> f64 {
-    const KINDS: [Feature; 3] = [Feature::NewTool, Feature::NewData, Feature::NewDestination];
-    let at = i64::from(open.hour) * HOUR;
+    let hour = open.hour;
+    let at = i64::from(hour) * HOUR;
+    let grown = profile.age_hours(hour) >= 24.0;
+    let most = |feature: Feature, firsts: &mut dyn Iterator<Item = u32>| {
+        let raws = firsts.map(|what| novelty(class, profile, at, feature, what, 1.0).raw);
+        (feature, if grown { raws.fold(0.0_f64, f64::max) } else { 0.0 })
+    };
+    let raws = [
+        most(Feature::NewTool, &mut profile.tools.firsts(hour)),
+        most(Feature::NewData, &mut profile.data.firsts(hour)),
+        most(Feature::NewDestination, &mut profile.destinations.firsts(hour)),
+    ];
     let mut largest = 0.0_f64;
-    for (kind, feature) in KINDS.into_iter().enumerate() {
-        let mut raw = 0.0_f64;
-        if profile.age_hours(open.hour) >= 24.0 {
-            for fresh in open.fresh.into_iter().filter(|&fresh| fresh != 0) {
-                if fresh as usize % 4 == kind {
-                    let told = novelty(class, profile, at, feature, fresh >> 2, 1.0);
-                    raw = raw.max(told.raw);
-                }
-            }
-        }
+    for (feature, raw) in raws {
         let size = class.summary.calibrate(feature, raw);
         count(settings, class, profile, feature, raw, size);
         largest = largest.max(size);

@@ -29,7 +29,7 @@ use crate::event::Millis;
 
 use profile::{MINUTE, hour_of};
 use season::Season;
-use seen::Before;
+use seen::{Before, Open};
 use sessions::Session;
 
 pub use class::{Class, POPULAR};
@@ -134,7 +134,7 @@ pub struct Observation {
 /// is a first use that goes unnoticed.
 #[must_use]
 pub fn name(text: &str) -> u32 {
-    // Thirty bits: two are kept free for the kind of thing where both are stored together.
+    // Thirty bits: the two above them say in which open hour a first use fell.
     let hash = text
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -250,7 +250,6 @@ pub fn observe(
         profile.dropped = profile.dropped.saturating_add(1);
         Order::Dropped
     };
-    deployed(profile, seen, ts);
     let session = match said.order {
         Order::Dropped => None,
         Order::InTime | Order::Late => Some(add(class, profile, seen, ts)),
@@ -268,20 +267,6 @@ fn begin(class: &mut Class, profile: &mut Profile) {
     class.agents = class.agents.saturating_add(1);
     // Marks the agent as counted; an hour too many in a mean over hundreds does not show.
     profile.hours = 1;
-}
-
-/// A changed hash of model, prompt and tools opens an epoch.
-fn deployed(profile: &mut Profile, seen: &Observation, ts: i64) {
-    let at = (ts / 1000) as u32;
-    if seen.deployment == 0 {
-        return;
-    }
-    if seen.deployment == profile.deployment {
-        profile.deployed_s = profile.deployed_s.min(at);
-    } else if at >= profile.deployed_s {
-        profile.deployed_s = at;
-        profile.deployment = seen.deployment;
-    }
 }
 
 /// Adds an event to the rings, its hour and its session.
@@ -314,6 +299,10 @@ fn add(class: &mut Class, profile: &mut Profile, seen: &Observation, ts: i64) ->
                 all.results = all.results.saturating_add(1);
                 all.errors = all.errors.saturating_add(u32::from(error));
             }
+        }
+        let last = ((ts / 1000) as u32, seen.deployment);
+        if seen.deployment != 0 && last > (open.deployment_s, open.deployment) {
+            (open.deployment_s, open.deployment) = last;
         }
         if !seen.learn {
             open.unlearned = open.unlearned.saturating_add(1);
@@ -356,51 +345,32 @@ fn first_uses(
         if profile.data.before(judge::READ_AND_SENT, until) == Before::New {
             class.used(1, judge::READ_AND_SENT);
         }
-        profile.data.note(judge::READ_AND_SENT, until);
+        profile.data.note(judge::READ_AND_SENT, until, None);
     }
     if !seen.learn {
         return;
     }
     let at = (ts / 1000) as u32;
     let hour = hour_of(ts);
-    let mut fresh = [0; profile::FRESH];
-    if let Some(open) = (hour >= profile.next_hour).then(|| profile.hour_mut(hour)) {
-        fresh = open.fresh;
-    }
-    let mut note = |kind: u32, what: u32, before: Before, crowded: bool| {
+    let earlier = hour == profile.next_hour;
+    let open = (hour >= profile.next_hour).then_some(Open { hour, earlier });
+    let mut note = |kind: usize, what: u32, before: Before, crowded: bool| {
         if before == Before::New {
-            class.used(kind as usize, what);
-            keep_smallest(&mut fresh, what << 2 | kind);
+            class.used(kind, what);
         }
         profile.crowded = profile.crowded.saturating_add(u32::from(crowded));
     };
     if seen.call && seen.tool != 0 {
         let before = profile.tools.before(seen.tool, at);
-        note(0, seen.tool, before, profile.tools.note(seen.tool, at));
+        note(0, seen.tool, before, profile.tools.note(seen.tool, at, open));
     }
     for what in seen.data.into_iter().filter(|&what| what != 0) {
         let before = profile.data.before(what, at);
-        note(1, what, before, profile.data.note(what, at));
+        note(1, what, before, profile.data.note(what, at, open));
     }
     for what in seen.destinations.into_iter().filter(|&what| what != 0) {
         let before = profile.destinations.before(what, at);
-        note(2, what, before, profile.destinations.note(what, at));
-    }
-    if hour >= profile.next_hour {
-        profile.hour_mut(hour).fresh = fresh;
-    }
-}
-
-/// Keeps the smallest of many, sorted, zeros last: whichever come first, the same stay.
-fn keep_smallest<const N: usize>(kept: &mut [u32; N], new: u32) {
-    if kept.contains(&new) {
-        return;
-    }
-    if let Some(last) = kept.last_mut()
-        && (*last == 0 || new < *last)
-    {
-        *last = new;
-        kept.sort_unstable_by_key(|&what| what.wrapping_sub(1));
+        note(2, what, before, profile.destinations.note(what, at, open));
     }
 }
 

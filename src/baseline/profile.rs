@@ -24,9 +24,6 @@ pub(super) const TOKEN_MINUTES: usize = 76;
 /// Five-minute buckets of bytes, over the same time as calls.
 pub(super) const BYTE_FIVES: usize = 28;
 
-/// First uses of one hour that are counted for the class.
-pub(super) const FRESH: usize = 3;
-
 /// An hour that is not closed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "the hour's own number")]
@@ -55,8 +52,11 @@ pub(super) struct Hour {
     pub(super) groups: [u8; 6],
     /// Features that were told while the hour was open, one bit each.
     pub(super) told: u16,
-    /// First uses: the smallest hashes, with the kind in the two lowest bits.
-    pub(super) fresh: [u32; FRESH],
+    /// What the sender said the agent was when the hour's latest event came; 0 where it did
+    /// not say, or nothing happened.
+    pub(super) deployment: u32,
+    /// When that event was, in seconds.
+    pub(super) deployment_s: u32,
 }
 
 /// One hour of the day, on weekdays or at weekends.
@@ -173,7 +173,8 @@ pub struct Profile {
     pub(super) peak: f32,
     /// Day on which a window beyond the budget was last counted for the class.
     pub(super) counted_day: u16,
-    /// Hash of the deployment, and since when, in seconds.
+    /// Hash of the deployment at the end of the last closed hour that named one, and the
+    /// beginning of the first hour that ended with it, in seconds.
     pub(super) deployment: u32,
     pub(super) deployed_s: u32,
     /// New tools, data and destinations after the first day, fading.
@@ -190,7 +191,7 @@ pub struct Profile {
     pub(super) crowded: u32,
 }
 
-row! { Hour { hour, events, cost, latency, latencies, results, errors, payload, payloads, unlearned, groups, told, fresh } }
+row! { Hour { hour, events, cost, latency, latencies, results, errors, payload, payloads, unlearned, groups, told, deployment, deployment_s } }
 row! { Cell { mean, exposed, active } }
 row! { LogMean { n, mean, squares } }
 row! { Mean { sum, n } }
@@ -244,7 +245,7 @@ impl Fixed for Sessions {
 }
 
 /// Version of an agent's encoding.
-const PROFILE_VERSION: u8 = 1;
+const PROFILE_VERSION: u8 = 2;
 /// Version of a class's encoding.
 const CLASS_VERSION: u8 = 1;
 

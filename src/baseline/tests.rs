@@ -328,26 +328,71 @@ fn differs(a: &[u8], b: &[u8]) -> Option<usize> {
     a.iter().zip(b).position(|(a, b)| a != b).or((a.len() != b.len()).then_some(a.len()))
 }
 
+/// State after two quiet days, the given events, and hours enough for all to be settled.
+fn state_after(events: &[Observation]) -> (Vec<u8>, Vec<u8>) {
+    let mut agent = Agent::new();
+    agent.steady(2);
+    for seen in events {
+        assert_eq!(agent.see(*seen).order, Order::InTime);
+    }
+    agent.see(call(START + 3 * DAY));
+    agent.see(call(START + 3 * DAY + 3 * HOUR));
+    agent.bytes()
+}
+
+/// Four things first used just before an hour's turn, one of them again just after it: which
+/// of its two uses came first must not move the first use into the later hour.
+#[test]
+fn a_first_use_stays_in_its_hour_when_a_later_use_comes_first() {
+    let turn = START + 2 * DAY + 5 * HOUR;
+    let first = |n: i64, tool: &str| Observation { tool: name(tool), ..call(turn - n * 1000) };
+    let again = Observation { tool: name("d"), ..call(turn + 1000) };
+    let before = [first(9, "a"), first(8, "b"), first(7, "c"), first(6, "d")];
+    let in_order: Vec<Observation> = before.iter().copied().chain([again]).collect();
+    let swapped: Vec<Observation> = [again].into_iter().chain(before).collect();
+    let (profile, class) = state_after(&in_order);
+    let (swapped_profile, swapped_class) = state_after(&swapped);
+    assert_eq!(differs(&profile, &swapped_profile), None);
+    assert_eq!(differs(&class, &swapped_class), None);
+}
+
+/// Two deployments that take turns: what the agent is when an hour ends is what its latest
+/// event says, not what came last.
+#[test]
+fn deployments_that_take_turns_leave_the_same_epoch_in_any_order() {
+    let at = START + 2 * DAY + 5 * HOUR;
+    let of = |n: i64, deployment: u32| Observation { deployment, ..call(at + n * 1000) };
+    let in_order = [of(1, 1), of(2, 2), of(3, 1)];
+    let shuffled = [of(2, 2), of(3, 1), of(1, 1)];
+    assert!(state_after(&in_order) == state_after(&shuffled));
+}
+
 fn events() -> impl Strategy<Value = Vec<(Observation, i64)>> {
     // Gaps in seconds, a few of them long; delays within the lateness.
     let gap = prop_oneof![20 => 0_i64..400, 3 => 400_i64..8000, 1 => 8000_i64..200_000];
-    let one = (gap, 0..LATENESS_MS, 0_u32..5, 0_u32..4, 0_u64..3000, 0_u64..100_000, 0_u8..10);
+    let one = (gap, 0..LATENESS_MS, 0_u32..12, 0_u32..4, 0_u64..3000, 0_u64..100_000, 0_u32..40);
     prop::collection::vec(one, 50..400).prop_map(|rows| {
         let mut ts = START;
         let mut out = Vec::new();
         for (gap, delay, tool, session, tokens, bytes, odd) in rows {
             ts += gap * 1000 + 7;
             let seen = Observation {
-                tool: name(["a", "b", "c", "d", "e"][tool as usize]),
+                tool: name(&format!("tool{tool}")),
                 session,
                 tokens,
                 bytes,
                 cost: tokens * 3,
                 latency_ms: Some(100 + tokens),
-                error: (odd < 5).then_some(odd == 0),
-                data: [if odd == 7 { name("pii") } else { 0 }, 0, 0, 0],
-                destinations: [if odd == 8 { name("example.org") } else { 0 }, 0, 0, 0],
-                learn: odd != 9,
+                error: (odd < 20).then_some(odd % 5 == 0),
+                data: [if (20..24).contains(&odd) { name("pii") + odd } else { 0 }, 0, 0, 0],
+                destinations: [
+                    if (24..32).contains(&odd) { name("host") + odd } else { 0 },
+                    0,
+                    0,
+                    0,
+                ],
+                deployment: odd % 4 / 2,
+                learn: odd < 36,
                 ..call(ts)
             };
             out.push((seen, ts + delay));

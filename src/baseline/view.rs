@@ -9,7 +9,7 @@ use crate::baseline::class::CELLS;
 use crate::baseline::feature::Feature;
 use crate::baseline::profile::{LogMean, Mean, Profile, from_coarse, from_fine, hour_of};
 use crate::baseline::rules::Rule;
-use crate::baseline::seen::{Seen, Use};
+use crate::baseline::seen::Seen;
 use crate::event::Millis;
 
 /// What is known, as a value.
@@ -174,9 +174,9 @@ impl Facts {
     }
 
     fn seen<const N: usize>(&mut self, about: &str, seen: &Seen<N>) {
-        for Use { what, last_s } in seen.0.iter().filter(|slot| slot.what != 0) {
-            let known = seconds(*last_s);
-            self.0.push(Fact { about: about.to_owned(), thing: Some(*what), known });
+        for used in seen.0.iter().filter(|slot| slot.what != 0) {
+            let known = seconds(used.last_s);
+            self.0.push(Fact { about: about.to_owned(), thing: Some(used.name()), known });
         }
     }
 }

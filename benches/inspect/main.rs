@@ -16,6 +16,7 @@
 mod traffic;
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use weir::detect::{EngineKind, Rules, ScanLimits};
@@ -194,7 +195,10 @@ fn main() {
         ("reason", "the user asked for a table of open tasks"),
     ];
     measure("tool call, 10 strings", &rules, &vec![event(&calls, Kind::ToolCall); 200]);
-    if let Some(path) = std::env::args().skip(1).find(|arg| arg.ends_with(".jsonl")) {
+    if let Some(path) = std::env::args()
+        .skip(1)
+        .find(|arg| Path::new(arg).extension().is_some_and(|name| name == "jsonl"))
+    {
         let text = std::fs::read_to_string(path).unwrap();
         let events: Vec<_> = text
             .lines()

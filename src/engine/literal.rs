@@ -10,6 +10,7 @@ use regex_syntax::hir::Look;
 
 use super::node::{ByteSet, CHANCES, Node, any_of};
 use super::place::Part;
+use super::trie::SHORTEST;
 
 /// No more literals than this stand for one way through an expression.
 const MAX_LITERALS: usize = 96;
@@ -73,7 +74,8 @@ impl Literals {
             return None;
         }
         let bits = any_of(texts.iter().map(|text| style.bits(text)));
-        let at_starts = begins_a_word(row, at);
+        let long_enough = |text: &Vec<u8>| text.len() >= SHORTEST;
+        let at_starts = begins_a_word(row, at) && texts.iter().all(long_enough);
         let behind_gap = |before: usize| row[before].node.is_gap();
         let lead = style == Style::Words && !at_starts && at.checked_sub(1).is_some_and(behind_gap);
         if lead {
@@ -510,7 +512,18 @@ fn skeleton_chance(byte: u8) -> f64 {
 }
 
 fn is_common(word: &[u8]) -> bool {
-    COMMON.binary_search(&word).is_ok()
+    packed(word).is_some_and(|word| COMMON_PACKED.binary_search(&word).is_ok())
+}
+
+/// Words as numbers, in the order of [`COMMON`]: it is asked for millions of words when rules load.
+static COMMON_PACKED: LazyLock<Vec<u128>> =
+    LazyLock::new(|| COMMON.iter().filter_map(|word| packed(word)).collect());
+
+/// A word of at most sixteen bytes, none of them zero, as a number; in the order of the words.
+fn packed(word: &[u8]) -> Option<u128> {
+    let mut bytes = [0; 16];
+    bytes.get_mut(..word.len())?.copy_from_slice(word);
+    Some(u128::from_be_bytes(bytes))
 }
 
 /// A common English word begins at one place in some five hundred.
@@ -802,6 +815,7 @@ mod tests {
             let skeleton: Vec<u8> = word.iter().map(|&byte| Style::Words.folded(byte)).collect();
             assert_eq!(*word, skeleton);
             assert!(is_common(word));
+            assert!(!is_common(&[word, &b"q"[..]].concat()));
         }
         assert!(!is_common(b"oniyx"));
     }

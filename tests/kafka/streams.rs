@@ -161,12 +161,12 @@ fn the_first_text_of_an_answer_is_timed() {
                 "stream": { "id": format!("t{number}"), "seq": seq, "last": seq == 7 },
             });
             sent += 1;
-            let produced = Instant::now();
+            let handed_over = Instant::now();
             records::enqueue(&producer, &events, &Sent::new("bot", event.to_string()));
             // Each reader is a thread of its own, as it would be a process of its own.
             let there = |follower: &mut Follower| {
                 assert!(follower.until(wait, |seen| seen.len() >= sent), "{sent} records");
-                produced.elapsed()
+                handed_over.elapsed()
             };
             let (bare, told, let_go) = std::thread::scope(|scope| {
                 let bare = scope.spawn(|| there(&mut bare));
@@ -181,7 +181,7 @@ fn the_first_text_of_an_answer_is_timed() {
             times[2].push(told);
             let text = clean.seen.last().expect("a record").json();
             if first.is_none() && text["text"] != "" {
-                first = Some(produced.duration_since(begin) + let_go);
+                first = Some(handed_over.duration_since(begin) + let_go);
             }
         }
         times[3].extend(first);

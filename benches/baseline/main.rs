@@ -75,8 +75,8 @@ fn judged(agents: usize, events: usize) {
     let mut class = Class::default();
     let mut profiles: Vec<Profile> = (0..agents).map(|_| Profile::new(Millis(START))).collect();
     let (tools, mut random) = (tools(), Random(0x9e37_79b9_7f4a_7c15));
-    // Two days of event time, however many events there are.
-    let step = 2.0 * 86_400_000.0 / events as f64;
+    // Twelve events of each agent in an hour, as in simulated traffic.
+    let step = 3_600_000.0 / 12.0 / agents as f64;
     let mut histogram = Histogram::<u64>::new(3).expect("three digits are supported");
     let begun = Instant::now();
     let mut told = 0_u64;
@@ -155,13 +155,13 @@ fn committed(partition: &mut Partition, agents: usize, events: usize) {
     let mut class = Class::default();
     let (tools, mut random) = (tools(), Random(11));
     let deadline = Some(Millis(START + 60 * 86_400_000));
-    let begin = START + 4 * 3_600_000;
+    let first = START + 4 * 3_600_000;
     let mut took = Duration::ZERO;
     let mut written = 0;
     for batch in 0..events / COMMITTED {
         let seen: Vec<_> = (0..COMMITTED)
             .map(|at| {
-                let ts = begin + (batch * COMMITTED + at) as i64;
+                let ts = first + (batch * COMMITTED + at) as i64;
                 let (agent, seen) = random.event(agents, &tools, ts);
                 (profile_key("tenant", &format!("agent-{agent}")), seen)
             })

@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::alert::{Alert, Cause, MAX_EVENT_IDS, Origin, State};
+use crate::alert::{Alert, Cause, Correction, MAX_EVENT_IDS, Origin, State};
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Seen, Severity};
 use crate::state::codec::{Pack, Unpack};
@@ -259,6 +259,37 @@ pub fn close_family(
     open.into_iter().filter_map(|key| close(staged, key, now)).collect()
 }
 
+/// Signal and rule of an alert that corrects an episode.
+pub const CORRECTED: &str = "anomaly.corrected";
+
+/// Tells of each of an agent's open episodes of one family, which belong to no session, that
+/// its evidence is known better now. Nothing is counted, and nothing that was told changes:
+/// the episode closes with the figures that it had. `origin` names the alert that is sent next.
+pub fn correct(
+    staged: &Staged<'_>,
+    (tenant, agent, family): (&str, &str, Family),
+    (correction, message, event_id): (&Correction, &str, &str),
+    origin: impl Fn(&[Alert]) -> Origin,
+    out: &mut Vec<Alert>,
+) {
+    for action in Action::ALL {
+        let key = key_with(tenant, agent, None, (*action, family), "");
+        let Some(episode) = staged.get(&key).and_then(Episode::read) else { continue };
+        let update = Alert {
+            state: State::Update,
+            cause: Cause::Record(origin(out)),
+            time: staged.now(),
+            signal: CORRECTED.to_owned(),
+            rule: CORRECTED.to_owned(),
+            message: message.to_owned(),
+            event_ids: vec![event_id.to_owned()],
+            corrected: Some(correction.clone()),
+            ..episode.alert
+        };
+        out.push(update);
+    }
+}
+
 /// Ends the episode that would end first, to make room; `None` where there is none. It is
 /// told as ended when it was last seen: its deadline has not come.
 pub fn close_oldest(staged: &mut Staged<'_>) -> Option<Option<Alert>> {
@@ -299,6 +330,7 @@ fn opened(sign: &Sign<'_>, origin: Origin, now: Millis) -> Alert {
         actual: None,
         score: None,
         tags: sign.tags.iter().take(TAGS_MAX).cloned().collect(),
+        corrected: None,
     }
 }
 
@@ -433,6 +465,7 @@ impl Episode {
             event_ids: from.texts()?,
             tags: if version > 1 { from.texts()? } else { Vec::new() },
             seen: None,
+            corrected: None,
         };
         if version > 2 && from.number()? == 1 {
             alert.seen = Some(Seen {

@@ -10,7 +10,10 @@ mod episode;
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Seen, Severity};
 
-pub use episode::{Figures, Folding, Sign, close, close_family, close_oldest, fold, fold_figures};
+pub use episode::{
+    CORRECTED, Figures, Folding, Sign, close, close_family, close_oldest, correct, fold,
+    fold_figures,
+};
 
 /// What an alert does to its episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +117,19 @@ pub struct Alert {
     pub score: Option<f64>,
     /// Numbers that others know the rule by: OWASP LLM, MITRE ATLAS, CWE.
     pub tags: Vec<String>,
+    /// What this alert takes back of earlier ones or adds to them, without a new sign.
+    pub corrected: Option<Correction>,
+}
+
+/// What is known better now of the evidence of an episode. Scores stay as they were told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// Beginning of the hour that it is about, of event time.
+    pub hour: Millis,
+    /// Signals that were told and are not borne out.
+    pub withdrawn: Vec<String>,
+    /// Signals that were not told and are beyond the budget.
+    pub added: Vec<String>,
 }
 
 /// No alert names more events than this.

@@ -352,6 +352,7 @@ fn total(bins: &[u32; BINS]) -> u64 {
 /// there is enough to count, beyond that an exponential tail through the mean excess.
 fn calibrated(bins: &[u32; BINS], n: u64) -> [u8; BINS] {
     const DOUBT: f64 = 200.0;
+    const COUNTED: f64 = 50.0;
     let mut above = [0.0; BINS];
     let mut sum = 0.0;
     for at in (0..BINS).rev() {
@@ -359,13 +360,15 @@ fn calibrated(bins: &[u32; BINS], n: u64) -> [u8; BINS] {
         above[at] = sum;
     }
     let n = n as f64;
-    let tail = above.iter().position(|&count| count <= (0.01 * n).max(30.0)).unwrap_or(BINS - 1);
+    // The tail begins where counting ends, so that what is drawn on beyond it is drawn from
+    // the windows next to it and not from the body.
+    let tail = above.iter().rposition(|&count| count >= COUNTED).unwrap_or_default();
     let excess: f64 = above.iter().skip(tail + 1).sum::<f64>() / BINS_PER_TEN;
     let scale = ((excess + 2.0) / (above[tail] + 4.0)).clamp(0.3, 2.0);
     let mut out = [0; BINS];
     let mut last: f64 = 0.0;
     for (at, to) in out.iter_mut().enumerate() {
-        let counted = if at <= tail || above[at] >= 50.0 {
+        let counted = if at <= tail {
             (above[at] + 0.5) / (n + 1.0)
         } else {
             (above[tail] + 0.5) / (n + 1.0) * (-(middle(at) - middle(tail)) / scale).exp()

@@ -344,7 +344,7 @@ fn day(
     if raw > 1.5 * f64::from(*again) {
         let told =
             Told { feature: Feature::Drift, raw, typical: expected, high: expected, actual: calls };
-        judge::tell(settings, &class.summary, said, &told);
+        judge::tell(settings, &class.summary, hour, said, &told);
         if said.anomalies[Feature::Drift as usize].is_some() {
             *again = raw as f32;
         }

@@ -12,7 +12,7 @@ use crate::baseline::season::Season;
 use crate::baseline::seen::Before;
 use crate::baseline::sessions::{self, Session};
 use crate::baseline::tails::{negative_binomial, student, surprise};
-use crate::baseline::{Judgement, NAMES, Observation, Order, Settings};
+use crate::baseline::{Closed, Judgement, NAMES, Observation, Order, Settings};
 
 /// How grave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,9 @@ pub struct Anomaly {
     pub score: f64,
     /// Such a window is seen once in so many agent-hours.
     pub one_in_hours: f64,
+    /// The hour that it is about, since the epoch: what a whole hour says is told when the
+    /// agent's next event closes it.
+    pub hour: u32,
 }
 
 /// A surprise on its way to being told.
@@ -64,6 +67,10 @@ const OPEN_HOUR: f64 = 0.75;
 const RESERVE: f64 = 1.0;
 /// Fewer calls, events or errors than this are nobody's alarm.
 const CALLS_MIN: u64 = 8;
+/// Minutes by which an agent's day may have moved: summer time, where its people live, begins
+/// and ends; meetings and habits move too. And what such an explanation costs, as −log10.
+const SHIFTED: [i64; 2] = [-60, 60];
+const SHIFT_COSTS: f64 = 1.0;
 /// Of an hour that should be quiet.
 const HOURS_CALLS_MIN: u64 = 5;
 const ERRORS_MIN: u32 = 5;
@@ -80,16 +87,28 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Squared relative doubt about the mean: the day's mood, few hours to go by, youth.
-    fn doubt(&self, mean: f64, age_hours: f64) -> f64 {
+    /// Squared relative doubt about the mean: the day's mood and youth, by which it may be
+    /// off by a factor either way, and few hours to go by.
+    fn doubts(&self, mean: f64, age_hours: f64) -> (f64, f64) {
         let youth = (1.0 - age_hours / 72.0).clamp(0.0, 1.0);
-        0.08 + self.dispersion / mean.max(0.1) / (self.hours + 1.0) + youth
+        (0.08 + youth, self.dispersion / mean.max(0.1) / (self.hours + 1.0))
+    }
+
+    /// All of the doubt.
+    fn doubt(&self, mean: f64, age_hours: f64) -> f64 {
+        let (mood, few) = self.doubts(mean, age_hours);
+        mood + few
     }
 
     /// What one window in twenty exceeds.
     fn high(&self, mean: f64, age_hours: f64) -> f64 {
         let doubt = self.doubt(mean, age_hours).min(2.0);
         mean + 1.645 * (mean * self.dispersion + mean * mean * doubt).sqrt()
+    }
+
+    /// −log10 of the chance of `x` calls.
+    fn surprise_of(&self, x: f64, age_hours: f64) -> f64 {
+        self.surprise(self.mean, x, age_hours)
     }
 
     /// −log10 of the chance of `x` calls where `mean` were due.
@@ -105,14 +124,17 @@ impl Expected {
         if x <= mean {
             return 0.0;
         }
-        let doubt = self.doubt(mean, age_hours);
+        let (mood, few) = self.doubts(mean, age_hours);
+        let doubt = mood + few;
         let whole = (x / mean).ln();
         let root = x.sqrt();
         let mut least = f64::MAX;
         for step in 0..STEPS {
             let off = whole * f64::from(step) / f64::from(STEPS);
-            let short = root - (mean * off.exp()).sqrt();
-            least = least.min(2.0 * short * short / self.dispersion + off * off / (2.0 * doubt));
+            let factor = off.exp();
+            let short = root - (mean * factor).sqrt();
+            let wrong = (mood * off * off / 2.0 + few * (factor - 1.0 - off)) / (doubt * doubt);
+            least = least.min(2.0 * short * short / self.dispersion + wrong);
         }
         least / std::f64::consts::LN_10
     }
@@ -212,6 +234,7 @@ fn threshold(summary: &Summary, feature: Feature, per_week: f64) -> f64 {
 pub(super) fn tell(
     settings: &Settings,
     summary: &Summary,
+    hour: u32,
     said: &mut Judgement,
     told: &Told,
 ) -> f64 {
@@ -229,6 +252,7 @@ pub(super) fn tell(
         surprise: size,
         score: (size * 10.0).clamp(0.0, 100.0),
         one_in_hours: 10f64.powf(size) * 168.0 / windows,
+        hour,
     });
     said.level = said.level.max(Some(Level::Warning));
     size
@@ -246,8 +270,15 @@ fn frequency(
     let mean = expected.mean;
     let age = profile.age_hours(hour_of(minute * MINUTE));
     let x = calls as f64;
-    let raw =
-        if calls >= CALLS_MIN && x > 2.0 * mean { expected.surprise(mean, x, age) } else { 0.0 };
+    let raw = if calls >= CALLS_MIN && x > 2.0 * mean {
+        let shifted = SHIFTED.map(|minutes| {
+            expected_window(summary, profile, season, minute + minutes).surprise_of(x, age)
+        });
+        let usual = expected.surprise_of(x, age);
+        shifted.into_iter().fold(usual, |least, shifted| least.min(shifted + SHIFT_COSTS))
+    } else {
+        0.0
+    };
     let high = expected.high(mean, age);
     Told { feature: Feature::Frequency, raw, typical: mean, high, actual: x }
 }
@@ -276,8 +307,9 @@ fn hours(
         return None;
     }
     let usual = expected(summary, profile, season, hour);
-    // What an active hour holds, whenever it comes.
-    let active = profile.calls_mean.value().max(1.0);
+    // What such an hour holds when it is active: a session at least, and no more than others.
+    let session = (usual.dispersion / 2.0).max(1.0);
+    let active = (usual.mean / present).min(profile.calls_mean.value()).max(session);
     let raw = surprise(present) + usual.surprise(active, calls as f64, profile.age_hours(hour));
     Some(Told { feature: Feature::Hours, raw, typical: 0.0, high: present, actual: calls as f64 })
 }
@@ -368,7 +400,7 @@ pub(super) fn event(
     let mut groups = [0.0_f64; Group::ALL.len()];
     let mut take = |said: &mut Judgement, told: Told| {
         let group = told.feature.group() as usize;
-        let size = tell(settings, summary, said, &told);
+        let size = tell(settings, summary, hour, said, &told);
         if let Some(largest) = groups.get_mut(group) {
             *largest = largest.max(size);
         }
@@ -521,6 +553,7 @@ fn joint(
 ) {
     let told = bits(said);
     if hour < profile.next_hour {
+        late(profile, hour, told, said);
         return;
     }
     if told == 0 && groups.iter().all(|size| *size < 1.0) {
@@ -537,9 +570,23 @@ fn joint(
         }
     }
     let all_told = open.told;
-    tell(settings, summary, said, &all_groups(sum));
+    tell(settings, summary, hour, said, &all_groups(sum));
     grave(settings, summary, all_told, said);
     profile.hour_mut(hour).told |= bits(said);
+}
+
+/// A late event may take a closed hour beyond the budget, which had been told otherwise.
+fn late(profile: &mut Profile, hour: u32, told: u16, said: &mut Judgement) {
+    let before = profile.hour(hour);
+    let now = before.told | told & SETTLED;
+    if before.events == 0 || now == before.told {
+        return;
+    }
+    if let Some(free) = said.closed.iter_mut().find(|closed| closed.is_none()) {
+        let (settled, told) = (now & SETTLED, before.told & SETTLED);
+        *free = Some(Closed { hour, settled, told });
+        profile.hour_mut(hour).told = now;
+    }
 }
 
 /// What a group adds to the joint surprise: half a power of ten is nothing.
@@ -613,21 +660,21 @@ pub(super) fn hour(
         if feature == Feature::Sustained {
             // A run is told once, and again when it is far beyond that.
             if raw > 2.5 * f64::from(profile.told_sums[0]) {
-                tell(settings, &summary, &mut whole, &told);
+                tell(settings, &summary, hour, &mut whole, &told);
             }
             if whole.anomalies[feature as usize].is_some() {
                 profile.told_sums[0] = raw as f32;
             }
             continue;
         }
-        let size = tell(settings, &summary, &mut whole, &told);
+        let size = tell(settings, &summary, hour, &mut whole, &told);
         count(settings, class, profile, feature, raw, size);
         let group = &mut groups[feature.group() as usize];
         *group = group.max(size);
     }
     groups[Group::Novelty as usize] = first_uses(settings, class, profile, &open);
     let sum: f64 = groups.iter().map(|&size| joined(size)).sum();
-    let size = tell(settings, &summary, &mut whole, &all_groups(sum));
+    let size = tell(settings, &summary, hour, &mut whole, &all_groups(sum));
     count(settings, class, profile, Feature::Joint, sum / 1.5, size);
     let beyond = bits(&whole);
     let joint = 1 << Feature::Joint as u16;
@@ -638,6 +685,11 @@ pub(super) fn hour(
             said.level = said.level.max(whole.level);
         }
     }
+    // The slot stays until another hour needs it, and holds nothing that depends on the order
+    // in which its events came.
+    let slot = profile.hour_mut(hour);
+    slot.told = beyond;
+    slot.groups = groups.map(|size| (size * 16.0).min(255.0) as u8);
     beyond
 }
 

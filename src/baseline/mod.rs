@@ -171,6 +171,21 @@ impl Closed {
     pub fn corrects(self) -> bool {
         self.settled != self.told
     }
+
+    /// What had been told and is not borne out.
+    pub fn withdrawn(self) -> impl Iterator<Item = Feature> {
+        of(self.told & !self.settled)
+    }
+
+    /// What had not been told and is beyond the budget.
+    pub fn added(self) -> impl Iterator<Item = Feature> {
+        of(self.settled & !self.told)
+    }
+}
+
+/// The features of a set of bits.
+fn of(bits: u16) -> impl Iterator<Item = Feature> {
+    Feature::ALL.into_iter().filter(move |&feature| bits & 1 << feature as u16 != 0)
 }
 
 /// What there is to say of one event.
@@ -182,7 +197,8 @@ pub struct Judgement {
     pub anomalies: [Option<Anomaly>; FEATURES],
     /// The gravest of the calibrated judgement; none where nothing is to be told.
     pub level: Option<Level>,
-    /// Hours with events that this one closed.
+    /// Hours with events that this one closed; for a late event the closed hour that it falls
+    /// into, where it takes something of it beyond the budget.
     pub closed: [Option<Closed>; 2],
     /// When it came.
     pub order: Order,

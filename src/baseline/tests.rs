@@ -252,6 +252,62 @@ fn late_events_are_judged_in_their_window_and_too_late_ones_are_not() {
     assert_eq!((said.order, agent.profile.late, agent.profile.dropped), (Order::Dropped, 1, 1));
 }
 
+/// Ten agents of one class; the first fails before the others do.
+#[test]
+fn an_outage_that_the_class_shares_takes_back_what_was_told_of_its_first_agent() {
+    let mut agents: Vec<Profile> = (0..10).map(|_| Profile::new(Millis(START))).collect();
+    let (settings, mut class) = (Settings::default(), Class::default());
+    let mut see = |who: usize, ts: i64, error: bool| {
+        let seen = Observation { error: Some(error), now: Millis(ts), call: false, ..call(ts) };
+        observe(&settings, &mut class, &mut agents[who], &seen)
+    };
+    for hour in 0..21 * 24 {
+        for n in 0..20 {
+            for who in 0..10 {
+                let failed = (hour * 20 + n) % 50 == who as i64 * 5;
+                see(who, START + hour * HOUR + n * 150_000, failed);
+            }
+        }
+    }
+    let start = START + 21 * DAY;
+    let bit = 1 << Feature::Errors as u16;
+    let mut told = false;
+    for n in 0..20 {
+        let said = see(0, start + n * 10_000, true);
+        told |= said.anomalies[Feature::Errors as usize].is_some();
+    }
+    assert!(told, "alone, twenty failures in a row are told");
+    for n in 0..100 {
+        for who in 1..10 {
+            see(who, start + 600_000 + n * 20_000, true);
+        }
+    }
+    let closing = see(0, start + HOUR + 11 * MINUTE, false);
+    let mut hours = closing.closed.into_iter().flatten();
+    let closed = hours.find(|closed| closed.hour == hour_of(start)).expect("the hour is closed");
+    assert_eq!((closed.told & bit, closed.settled & bit), (bit, 0));
+    assert_eq!(closed.withdrawn().collect::<Vec<_>>(), [Feature::Errors]);
+    assert_eq!(closed.added().count(), 0);
+}
+
+#[test]
+fn a_late_event_that_takes_a_closed_hour_beyond_the_budget_corrects_it_once() {
+    let mut agent = Agent::new();
+    agent.steady(28);
+    let start = START + 28 * DAY;
+    agent.see(call(start + 50 * MINUTE));
+    agent.see(call(start + HOUR + 15 * MINUTE));
+    let mut corrections = Vec::new();
+    for n in 0..300 {
+        let said = agent.see(call(start + 50 * MINUTE + n * 100));
+        assert_eq!(said.order, Order::Late);
+        corrections.extend(said.closed.into_iter().flatten());
+    }
+    let [closed] = corrections[..] else { panic!("{corrections:?}") };
+    assert!(closed.corrects() && closed.added().any(|feature| feature == Feature::Frequency));
+    assert_eq!((closed.hour, closed.withdrawn().count()), (hour_of(start), 0));
+}
+
 #[test]
 fn nothing_is_learned_from_what_was_blocked() {
     let (mut quiet, mut noisy) = (Agent::new(), Agent::new());

@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::alert::{Alert, Figures, Folding, close_family, fold_figures};
+use crate::alert::{
+    Alert, CORRECTED, Correction, Figures, Folding, close_family, correct, fold_figures,
+};
 use crate::baseline::{
-    self, Class, Judgement, Level, Mode as Judged, NAMES, Observation, Profile, RuleHit,
+    self, Class, Closed, Feature, Judgement, Level, Mode as Judged, NAMES, Observation, Profile,
+    RuleHit,
 };
 use crate::event::{Carrier, Event, Kind, Millis, Place};
 use crate::finding::{Action, Confidence, Family, Finding, Severity, Source, standard_tags};
@@ -162,6 +165,10 @@ pub(super) fn reasons(
     if literal {
         return;
     }
+    for closed in corrections(said) {
+        let source = source(CORRECTED, Severity::Info, correction_text(closed));
+        add(source, Confidence::Low, false);
+    }
     let level = said.level.unwrap_or(Level::Warning);
     for anomaly in said.anomalies.iter().flatten() {
         let source = source(anomaly.feature.signal(), severity(level), anomaly_text(anomaly));
@@ -169,7 +176,63 @@ pub(super) fn reasons(
     }
 }
 
-/// Folds what is to be told into the agent's one episode of behaviour.
+/// Hours that come to something else, now that they are whole, than was told.
+fn corrections(said: &Judgement) -> impl Iterator<Item = Closed> {
+    said.closed.into_iter().flatten().filter(|closed| closed.corrects())
+}
+
+/// Tells of the agent's open episode what is known better now of its evidence.
+fn tell_corrections(
+    (setup, orders): (&Setup, &Orders),
+    staged: &Staged<'_>,
+    incoming: &Incoming<'_, '_>,
+    said: &Said,
+    alerts: &mut Vec<Alert>,
+) {
+    if setup.behavior.mode == Judged::Literal || said.accepted {
+        return;
+    }
+    let event = incoming.event;
+    let heard = |signal: &str| !orders.silenced(event, signal, staged.now());
+    if !heard(CORRECTED) {
+        return;
+    }
+    let signals = |features: &mut dyn Iterator<Item = Feature>| -> Vec<String> {
+        features.map(Feature::signal).filter(|signal| heard(signal)).map(str::to_owned).collect()
+    };
+    for closed in corrections(&said.judgement) {
+        let correction = Correction {
+            hour: Millis(i64::from(closed.hour) * 3_600_000),
+            withdrawn: signals(&mut closed.withdrawn()),
+            added: signals(&mut closed.added()),
+        };
+        if correction.withdrawn.is_empty() && correction.added.is_empty() {
+            continue;
+        }
+        let what = (&correction, correction_text(closed));
+        let whose = (event.tenant.as_ref(), event.agent.as_ref(), Family::Behavior);
+        let next = |alerts: &[Alert]| origin(incoming, alerts);
+        correct(staged, whose, (what.0, &what.1, &event.id), next, alerts);
+    }
+}
+
+fn correction_text(closed: Closed) -> String {
+    let list = |features: &mut dyn Iterator<Item = Feature>| {
+        features.map(Feature::signal).collect::<Vec<_>>().join(", ")
+    };
+    let (withdrawn, added) = (list(&mut closed.withdrawn()), list(&mut closed.added()));
+    let mut parts = Vec::new();
+    if !withdrawn.is_empty() {
+        parts.push(format!("does not bear out {withdrawn}"));
+    }
+    if !added.is_empty() {
+        parts.push(format!("adds {added}"));
+    }
+    format!("the whole hour {}", parts.join(" and "))
+}
+
+/// Folds what is to be told into the agent's one episode of behaviour. What an hour comes to
+/// is told of the episode that was open before.
 pub(super) fn tell(
     (setup, orders): (&Setup, &Orders),
     staged: &mut Staged<'_>,
@@ -178,6 +241,7 @@ pub(super) fn tell(
     reasons: &[Reason],
     alerts: &mut Vec<Alert>,
 ) {
+    tell_corrections((setup, orders), staged, incoming, said, alerts);
     let figures = figures(setup, &said.judgement);
     let now = staged.now();
     let told = |reason: &&Reason| {

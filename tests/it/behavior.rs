@@ -188,3 +188,71 @@ fn a_destination_in_the_parameters_is_a_first_use_like_a_tool() {
     };
     assert_eq!(states, 1);
 }
+
+/// One agent's tool fails first, then everybody's: the alert of the first is corrected, its
+/// score is not.
+#[test]
+fn evidence_that_a_whole_hour_does_not_bear_out_is_taken_back_in_an_update() {
+    let mut log = Log::new();
+    let mut result = |ts: i64, who: usize, failed: bool| {
+        let offset = log.0.len();
+        let error = if failed { r#","error":"upstream failed""# } else { "" };
+        let value = format!(
+            r#"{{"v":1,"id":"e{offset}","ts":{ts},"kind":"tool_result","agent":{{"id":"bot{who}","type":"support"}},"session":"s{who}-{}","tool":{{"name":"search","result":"x","bytes":0{error}}}}}"#,
+            ts / HOUR
+        );
+        log.0.push(InRecord {
+            partition: 0,
+            offset: offset as i64,
+            timestamp: Millis(ts),
+            key: Some(format!("bot{who}").into_bytes()),
+            value: Some(value.into_bytes()),
+            headers: Vec::new(),
+        });
+    };
+    for hour in 0..10 * 24 {
+        for n in 0..8 {
+            for who in 0..8 {
+                let failed = (hour * 8 + n + who as i64 * 6) % 50 == 0;
+                result(START + hour * HOUR + n * 300_000 + who as i64, who, failed);
+            }
+        }
+    }
+    let start = START + 10 * DAY;
+    // Late enough in the hour for the episode to be open still when the hour closes.
+    for n in 0..20 {
+        result(start + 15 * 60_000 + n * 10_000, 0, true);
+    }
+    for n in 0..60 {
+        for who in 1..8 {
+            result(start + 25 * 60_000 + n * 20_000 + who as i64, who, true);
+        }
+    }
+    for n in 0..6 {
+        result(start + 46 * 60_000 + n * 310_000, 0, false);
+    }
+    let of_first: Vec<Value> = alerts(&run(&step(Mode::Calibrated), &log))
+        .into_iter()
+        .map(|(alert, _)| alert)
+        .filter(|alert| alert["agent"] == "bot0" && alert["family"] == "behavior")
+        .collect();
+    assert_eq!(of_first[0]["state"], "open", "{of_first:?}");
+    assert_eq!(of_first[0]["signal"], "behavior.errors");
+    let corrected: Vec<&Value> =
+        of_first.iter().filter(|alert| alert["signal"] == "anomaly.corrected").collect();
+    let [correction] = corrected[..] else { panic!("{of_first:?}") };
+    assert_eq!(correction["state"], "update");
+    assert_eq!(correction["corrected"]["hour"].as_i64(), Some(start));
+    let withdrawn = correction["corrected"]["withdrawn"].as_array().unwrap();
+    assert!(withdrawn.contains(&Value::from("behavior.errors")), "{correction}");
+    let closed = of_first.last().unwrap();
+    assert_eq!(
+        (&closed["state"], &closed["signal"]),
+        (&"closed".into(), &"behavior.errors".into())
+    );
+    for told in &of_first {
+        assert_eq!(told["episode"], of_first[0]["episode"]);
+        assert!(told["score"].as_f64() >= of_first[0]["score"].as_f64(), "{told}");
+    }
+    assert_eq!(correction["score"], closed["score"], "a score is never rewritten");
+}

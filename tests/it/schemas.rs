@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weir::alert::{Alert, Cause, Origin, State};
+use weir::alert::{Alert, Cause, Correction, Origin, State};
 use weir::audit::record::{Frame, Result as Outcome, Why};
 use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
@@ -449,6 +449,11 @@ fn alerts() -> Vec<Alert> {
         actual: Some(40.5),
         score: Some(1e-9),
         tags: vec!["OWASP-LLM01".into(), "ATLAS-AML.T0051.001".into()],
+        corrected: Some(Correction {
+            hour: Millis(3_600_000),
+            withdrawn: vec!["behavior.errors".into()],
+            added: vec!["behavior.volume".into()],
+        }),
     };
     let bare = Alert {
         tenant: String::new(),
@@ -463,6 +468,7 @@ fn alerts() -> Vec<Alert> {
         score: None,
         tags: vec![],
         event_ids: vec![],
+        corrected: None,
         ..full.clone()
     };
     let mut all = vec![bare];

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::incidents::{Incident, Kind};
+use super::oracle::power;
 use super::simple::{SIGNALS, Simple};
 use super::world::{Agent, CLASSES, DAY, HOUR, Moment, Name, START, What, World};
 use crate::baseline::{
@@ -60,6 +61,7 @@ struct Score {
 struct Run<'w> {
     settings: &'w Settings,
     test_from: i64,
+    quiet_days: i64,
     names: BTreeMap<Name, u32>,
     classes: Vec<Class>,
     profiles: Vec<Option<Profile>>,
@@ -82,6 +84,7 @@ pub(super) fn run(world: &mut World, settings: &Settings, quiet_days: i64) -> St
     let mut run = Run {
         settings,
         test_from: START + quiet_days * DAY,
+        quiet_days,
         names: BTreeMap::new(),
         classes: CLASSES.iter().map(|_| Class::default()).collect(),
         profiles: vec![None; n],
@@ -129,13 +132,22 @@ impl Run<'_> {
         let own = self.incident_of[index].map(|at| (at, &incidents[at]));
         let agent = &agents[index];
         if said.level.is_some() {
-            let signals: Vec<&str> =
-                said.anomalies.iter().flatten().map(|told| last(told.feature.signal())).collect();
-            self.told(0, agent, own, moment, &signals, said.level == Some(Level::Critical));
+            // What a closed hour says is about that hour, however much later the agent's next
+            // event closes it.
+            let mut hours: Vec<u32> = said.anomalies.iter().flatten().map(|a| a.hour).collect();
+            hours.sort_unstable();
+            hours.dedup();
+            for hour in hours {
+                let of_hour = said.anomalies.iter().flatten().filter(|told| told.hour == hour);
+                let signals: Vec<&str> = of_hour.map(|told| last(told.feature.signal())).collect();
+                let about = moment.ts.min((i64::from(hour) + 1) * HOUR - 1);
+                let critical = said.level == Some(Level::Critical);
+                self.told(0, agent, own, (moment, about), &signals, critical);
+            }
         }
         if let Some(level) = said.literal() {
             let signals = rule_signals(&said);
-            self.told(1, agent, own, moment, &signals, level == Level::Critical);
+            self.told(1, agent, own, (moment, moment.ts), &signals, level == Level::Critical);
         }
         for (detector, bits) in [(2, hits.ratio), (3, hits.z), (4, hits.ewma)] {
             if bits != 0 {
@@ -145,7 +157,14 @@ impl Run<'_> {
                     .filter(|(at, _)| bits & 1 << at != 0)
                     .map(|(_, signal)| *signal)
                     .collect();
-                self.told(detector, agent, own, moment, &signals, bits.count_ones() > 2);
+                self.told(
+                    detector,
+                    agent,
+                    own,
+                    (moment, moment.ts),
+                    &signals,
+                    bits.count_ones() > 2,
+                );
             }
         }
     }
@@ -183,17 +202,16 @@ impl Run<'_> {
         seen
     }
 
-    /// Takes one hit of a detector.
+    /// Takes one hit of a detector, told at a moment about a time.
     fn told(
         &mut self,
         detector: usize,
         agent: &Agent,
         own: Option<(usize, &Incident)>,
-        moment: &Moment,
+        (moment, at): (&Moment, i64),
         signals: &[&str],
         critical: bool,
     ) {
-        let at = moment.ts;
         let episode = &mut self.episodes[moment.agent as usize][detector];
         let opens = at - episode.last > IDLE;
         let raises = critical && (opens || !episode.critical);
@@ -206,9 +224,12 @@ impl Run<'_> {
         {
             score.episodes_in_incidents += u32::from(opens);
             score.critical_found += u32::from(raises);
-            if signals.iter().any(|signal| incident.kind.signals().contains(signal)) {
+            // What is told much later of an hour in it is not false, but finds nothing.
+            if moment.ts <= incident.end + GRACE
+                && signals.iter().any(|signal| incident.kind.signals().contains(signal))
+            {
                 score.found.entry(incident.number).or_insert(Found {
-                    after_ms: at - incident.start,
+                    after_ms: moment.ts - incident.start,
                     calls: self.incident_calls[index],
                 });
             }
@@ -277,10 +298,12 @@ impl Run<'_> {
             ));
         }
         line(format_args!(
-            "\n| incident | n | {} | median time, calibrated |",
-            DETECTORS.join(" | ")
+            "\n| incident | n | {} | median time, calibrated | at best | at best, a {}th of the budget |",
+            DETECTORS.join(" | "),
+            Kind::ALL.len()
         ));
-        line(format_args!("|---|---|---|---|---|---|---|---|"));
+        line(format_args!("|---|---|---|---|---|---|---|---|---|---|"));
+        let mut best = [0.0; 2];
         for kind in Kind::ALL {
             let of: Vec<&Incident> =
                 world.incidents.iter().filter(|incident| incident.kind == *kind).collect();
@@ -294,14 +317,27 @@ impl Run<'_> {
                 .filter_map(|incident| self.scores[0].found.get(&incident.number))
                 .map(|found| found.after_ms)
                 .collect();
+            let budget = self.settings.warnings_per_week;
+            let at_best = [budget, budget / Kind::ALL.len() as f64].map(|budget| {
+                of.iter().map(|one| power(world, one, budget, self.quiet_days)).sum::<f64>()
+            });
             line(format_args!(
-                "| {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {:.1} | {:.1} |",
                 kind.name(),
                 of.len(),
                 counts.join(" | "),
-                span(median(&mut after))
+                span(median(&mut after)),
+                at_best[0],
+                at_best[1]
             ));
+            best.iter_mut().zip(at_best).for_each(|(sum, more)| *sum += more);
         }
+        let part = 100.0 / world.incidents.len().max(1) as f64;
+        line(format_args!(
+            "\nAt best, by tests that know the true rates: {:.1} % if each kind could spend all of the budget, {:.1} % if they share it alike",
+            best[0] * part,
+            best[1] * part
+        ));
         let score = &self.scores[0];
         line(format_args!(
             "\nFalse warnings of the calibrated judgement, {} in all",

@@ -62,6 +62,20 @@ kinds! {
     UnderTokens = "under_10x": ["tokens", "payload", "cost", "joint"];
 }
 
+impl Kind {
+    /// How many times what is usual for the agent each result or each call holds.
+    pub(super) fn times(self, hourly: f64) -> f64 {
+        let hourly = hourly.max(4.0);
+        match self {
+            Self::BulkRead => hourly * 50.0 / 20.0,
+            Self::UnderVolume => 1.6 * hourly * 4.0 / 6.0,
+            Self::TokenBurn => 60.0,
+            Self::UnderTokens => 16.0,
+            _ => 1.0,
+        }
+    }
+}
+
 /// One labelled incident.
 #[derive(Clone, Debug)]
 pub(super) struct Incident {
@@ -79,6 +93,29 @@ impl Incident {
             return 1.0;
         }
         1.03_f64.powf(((day.min(self.end) - self.start) / DAY) as f64)
+    }
+
+    /// How many calls it makes, of an agent that makes so many in a working hour.
+    pub(super) fn calls(&self, hourly: f64) -> u64 {
+        let hourly = hourly.max(4.0);
+        let hours = ((self.end - self.start) / MINUTE) as f64 / 60.0;
+        let calls = match self.kind {
+            Kind::FrequencyTen => 9.0 * hourly * hours,
+            Kind::FrequencyFour => 3.0 * hourly * hours,
+            Kind::Slow => 1.5 * hourly * hours,
+            Kind::UnderFrequency => 1.8 * hourly * hours,
+            Kind::ErrorStorm => (hourly * hours).max(14.0),
+            Kind::Night | Kind::BulkSend => 60.0,
+            Kind::BulkRead => 20.0,
+            Kind::UnderVolume => 18.0,
+            Kind::TokenBurn => 12.0,
+            Kind::UnderTokens => 24.0,
+            Kind::NewTool | Kind::NewData => 4.0,
+            Kind::ReadSend => 3.0,
+            Kind::Loop => 200.0,
+            Kind::Poison => 0.0,
+        };
+        calls.max(1.0).round() as u64
     }
 }
 
@@ -122,49 +159,37 @@ pub(super) fn act(incident: &Incident, agent: &mut Agent, day: Range<i64>, made:
         return;
     }
     let from = made.len();
-    let hourly = agent.hourly().max(4.0);
+    let many = incident.calls(agent.hourly());
     let (tokens, bytes) = agent.usual();
     let (tokens, bytes) = (tokens as u64, bytes as u64);
-    let minutes = (incident.end - incident.start) / MINUTE;
-    let hours = minutes as f64 / 60.0;
-    let spread = |calls: f64| calls.max(1.0).round() as u64;
     match incident.kind {
-        Kind::FrequencyTen => {
-            calls(agent, incident, spread(9.0 * hourly * hours), tokens, bytes, made);
+        Kind::FrequencyTen
+        | Kind::FrequencyFour
+        | Kind::Slow
+        | Kind::UnderFrequency
+        | Kind::Night => calls(agent, incident, many, tokens, bytes, made),
+        Kind::BulkRead | Kind::UnderVolume => {
+            let each = bytes as f64 * incident.kind.times(agent.hourly());
+            calls(agent, incident, many, tokens, each as u64, made);
         }
-        Kind::FrequencyFour => {
-            calls(agent, incident, spread(3.0 * hourly * hours), tokens, bytes, made);
+        Kind::TokenBurn | Kind::UnderTokens => {
+            let each = tokens as f64 * incident.kind.times(agent.hourly());
+            calls(agent, incident, many, each as u64, bytes, made);
         }
-        Kind::Slow => calls(agent, incident, spread(1.5 * hourly * hours), tokens, bytes, made),
-        Kind::UnderFrequency => {
-            calls(agent, incident, spread(1.8 * hourly * hours), tokens, bytes, made);
-        }
-        Kind::Night => calls(agent, incident, 60, tokens, bytes, made),
-        Kind::BulkRead => {
-            let each = (bytes as f64 * hourly * 50.0 / 20.0) as u64;
-            calls(agent, incident, 20, tokens, each, made);
-        }
-        Kind::UnderVolume => {
-            let each = (bytes as f64 * 1.6 * hourly * 4.0 / 6.0) as u64;
-            calls(agent, incident, 18, tokens, each, made);
-        }
-        Kind::TokenBurn => calls(agent, incident, 12, tokens * 60, bytes, made),
-        Kind::UnderTokens => calls(agent, incident, 24, tokens * 16, bytes, made),
         Kind::NewTool => {
-            calls(agent, incident, 4, tokens, bytes, made);
+            calls(agent, incident, many, tokens, bytes, made);
             let tool = Name::Odd(incident.number as u16);
             for moment in made.iter_mut().skip(from) {
                 moment.tool = tool;
             }
         }
         Kind::NewData => {
-            calls(agent, incident, 4, tokens, bytes, made);
+            calls(agent, incident, many, tokens, bytes, made);
             for moment in made.iter_mut().skip(from) {
                 moment.data = Some(Name::Odd(incident.number as u16));
             }
         }
         Kind::ReadSend | Kind::BulkSend => {
-            let many = if incident.kind == Kind::BulkSend { 60 } else { 3 };
             calls(agent, incident, many, tokens, bytes, made);
             let class = agent.class;
             for (n, moment) in made.iter_mut().skip(from).enumerate() {
@@ -181,14 +206,13 @@ pub(super) fn act(incident: &Incident, agent: &mut Agent, day: Range<i64>, made:
             }
         }
         Kind::ErrorStorm => {
-            let many = spread((hourly * hours).max(14.0));
             calls(agent, incident, many, tokens, bytes, made);
             for (n, moment) in made.iter_mut().skip(from).enumerate() {
                 moment.error = moment.error || (n % 2 == 1 && n % 20 < 14);
             }
         }
         Kind::Loop => {
-            calls(agent, incident, 200, tokens, bytes, made);
+            calls(agent, incident, many, tokens, bytes, made);
             let one = made.get(from).map(|first| (first.tool, first.session));
             for moment in made.iter_mut().skip(from) {
                 if let Some((tool, session)) = one {

@@ -7,6 +7,7 @@
 mod dice;
 mod evaluate;
 mod incidents;
+mod oracle;
 mod simple;
 mod world;
 mod write;

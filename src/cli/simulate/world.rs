@@ -5,17 +5,26 @@
 //! a factor of ten, days on which a whole class is busier. Class parameters are drawn with
 //! the seed, so another seed is another company and not only another month.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::dice::Dice;
 use super::incidents::{self, Incident};
+use super::oracle;
 
 pub(super) const MINUTE: i64 = 60_000;
 pub(super) const HOUR: i64 = 60 * MINUTE;
 pub(super) const DAY: i64 = 24 * HOUR;
 /// Monday, 5 October 2026, 00:00 UTC: six weeks from here hold the end of summer time.
 pub(super) const START: i64 = 1_791_158_400_000;
+
+/// Part of calls that fail, usually and in an outage.
+const FAILS: f64 = 0.02;
+const FAILING: f64 = 0.6;
+/// Part of sends that go to a new correspondent.
+const NEW_HOST: f64 = 0.0005;
 
 /// What happens in one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,32 +257,75 @@ impl World {
         Some(now)
     }
 
+    /// Sessions that an agent is due in the hour that begins at `start`.
+    fn sessions(&self, n: usize, start: i64) -> f64 {
+        let agent = &self.agents[n];
+        if start < agent.from {
+            return 0.0;
+        }
+        let life = &self.lives[usize::from(agent.class)];
+        let day = ((start - START) / DAY) as usize;
+        let mut rate = agent.sessions_at(life, start, day);
+        rate *= life.mood.get(day).copied().unwrap_or(1.0);
+        if day == life.rush {
+            rate *= 2.0;
+        }
+        if agent.rollout.is_some_and(|at| start >= at) {
+            rate *= 1.3;
+        }
+        if agent.backlog.is_some_and(|at| start >= at && start < at + 3 * HOUR) {
+            rate *= 2.5;
+        }
+        rate
+    }
+
+    /// Sessions that an agent is due in a span of time; what incidents add is not in it.
+    pub(super) fn sessions_between(&self, agent: u32, range: Range<i64>) -> f64 {
+        let first = range.start.div_euclid(HOUR) * HOUR;
+        let hours = (first..range.end).step_by(HOUR as usize);
+        hours.map(|hour| self.sessions(agent as usize, hour) * oracle::overlap(hour, &range)).sum()
+    }
+
+    /// How many days there are.
+    pub(super) fn days(&self) -> usize {
+        self.days
+    }
+
+    /// Mean calls of an agent's sessions.
+    pub(super) fn session_mean(&self, agent: u32) -> f64 {
+        self.lives[usize::from(self.agents[agent as usize].class)].size
+    }
+
+    /// The part of an agent's calls that fail while an incident lasts.
+    pub(super) fn failing(&self, incident: &Incident) -> f64 {
+        let outage = self.lives[usize::from(self.agents[incident.agent as usize].class)].outage;
+        if incident.start < outage + HOUR && incident.end > outage { FAILING } else { FAILS }
+    }
+
+    /// The part of an agent's calls that go to somebody new.
+    pub(super) fn new_hosts(&self, agent: u32) -> f64 {
+        let tools = &self.agents[agent as usize].tools;
+        let whole: f64 = (1..=tools.len()).map(|rank| 1.0 / rank as f64).sum();
+        let sends = tools.iter().position(|&tool| tool == 2);
+        sends.map_or(0.0, |at| 1.0 / (at + 1) as f64 / whole) * NEW_HOST
+    }
+
     /// What one agent does on one UTC day, session by session.
     fn agent_day(&mut self, n: usize, begins: i64, made: &mut Vec<Moment>) {
-        let life = &self.lives[usize::from(self.agents[n].class)];
         let growth = self
             .incidents
             .iter()
             .find(|incident| incident.agent as usize == n)
             .map_or(1.0, |incident| incident.growth(begins));
+        let due: [f64; 24] =
+            std::array::from_fn(|hour| self.sessions(n, begins + hour as i64 * HOUR) * growth);
+        let life = &self.lives[usize::from(self.agents[n].class)];
         let agent = &mut self.agents[n];
         let from = made.len();
-        for hour in 0..24 {
-            let start = begins + hour * HOUR;
+        for (hour, rate) in due.into_iter().enumerate() {
+            let start = begins + hour as i64 * HOUR;
             if start < agent.from {
                 continue;
-            }
-            let day = ((start - START) / DAY) as usize;
-            let mut rate = agent.sessions_at(life, start, day) * growth;
-            rate *= life.mood.get(day).copied().unwrap_or(1.0);
-            if day == life.rush {
-                rate *= 2.0;
-            }
-            if agent.rollout.is_some_and(|at| start >= at) {
-                rate *= 1.3;
-            }
-            if agent.backlog.is_some_and(|at| start >= at && start < at + 3 * HOUR) {
-                rate *= 2.5;
             }
             for _ in 0..agent.dice.poisson(rate) {
                 let at = start + agent.dice.below(HOUR as u64) as i64;
@@ -400,7 +452,7 @@ impl Agent {
             let read = matches!(tool, Name::Tool(_, 1));
             let destination = (send && !self.hosts.is_empty()).then(|| {
                 // A new correspondent now and then.
-                let n = if self.dice.chance(0.0005) {
+                let n = if self.dice.chance(NEW_HOST) {
                     100 + self.dice.below(400) as u16
                 } else {
                     self.hosts[self.dice.zipf(self.hosts.len())]
@@ -414,7 +466,7 @@ impl Agent {
             let tokens = self.dice.lognormal(self.tokens * model * rolled, 0.7) as u64;
             let bytes = self.dice.lognormal(self.bytes, 1.3) as u64;
             let failing = (life.outage..life.outage + HOUR).contains(&at);
-            let error = self.dice.chance(if failing { 0.6 } else { 0.02 });
+            let error = self.dice.chance(if failing { FAILING } else { FAILS });
             at = self.call(at, session, tool, tokens, bytes.min(50_000_000), error, made);
             if let [.., call, result] = made.as_mut_slice() {
                 call.destination = destination;

@@ -10,7 +10,7 @@ use super::headers::{CONTENT_TYPE, Headers, header, without};
 use super::ids::{self, OutputKind};
 use super::json::Writer;
 use super::time::rfc3339;
-use crate::alert::{Alert, Cause, Origin};
+use crate::alert::{Alert, Cause, Correction, Origin};
 use crate::finding::Seen;
 
 pub use ecs::ecs;
@@ -121,6 +121,11 @@ fn unmapped(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
     }
     if let Some(seen) = &alert.seen {
         first_seen(out, seen);
+    }
+    if let Some(Correction { hour, withdrawn, added }) = &alert.corrected {
+        out.key("corrected").open().key("hour").int(hour.0);
+        out.texts("withdrawn", withdrawn.iter().map(String::as_str));
+        out.texts("added", added.iter().map(String::as_str)).close();
     }
     for (name, value) in
         [("typical", alert.typical), ("actual", alert.actual), ("score", alert.score)]

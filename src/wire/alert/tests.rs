@@ -40,6 +40,7 @@ fn alert() -> Alert {
         actual: None,
         score: None,
         tags: vec!["OWASP-LLM01".into(), "ATLAS-AML.T0051".into()],
+        corrected: None,
     }
 }
 

@@ -832,8 +832,8 @@ mod tests {
         for begins in [
             r"\bkey",
             r"(?:\b|_)(?:key|api)",
-            r"(?:^|[^0-9A-Za-z])k",
-            r"[a-z]*[ .]{1,3}(?:key|k)",
+            r"(?:^|[^0-9A-Za-z])key",
+            r"[a-z]*[ .]{1,3}(?:key|kin)",
             r"\b[|k]ey",
             r"(?:-|\b)_?key",
         ] {
@@ -847,8 +847,9 @@ mod tests {
             r"(?:\b|x)key",
             r"[a-z]*[ .]{0,3}key",
             r"[^a-z]key",
+            r"\bke",
             r"(?:\b|\B)key",
-            r"\b(?:key|-)",
+            r"\b(?:key|-key)",
             "é+key",
         ] {
             assert!(!starts(not), "{not}");

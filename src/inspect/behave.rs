@@ -209,10 +209,10 @@ fn tell_corrections(
         if correction.withdrawn.is_empty() && correction.added.is_empty() {
             continue;
         }
-        let what = (&correction, correction_text(closed));
+        let text = correction_text(closed);
         let whose = (event.tenant.as_ref(), event.agent.as_ref(), Family::Behavior);
         let next = |alerts: &[Alert]| origin(incoming, alerts);
-        correct(staged, whose, (what.0, &what.1, &event.id), next, alerts);
+        correct(staged, whose, (&correction, &text, &event.id), next, alerts);
     }
 }
 

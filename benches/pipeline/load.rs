@@ -16,8 +16,9 @@ use crate::site::Site;
 /// Header with the instant at which the event was due, nanoseconds since the run began.
 const DUE: &str = "bench-due";
 
-/// Part of the offered load that only warms up.
-const WARM_UP: f64 = 0.2;
+/// Part of the offered load that only warms up: a group that has just formed and a broker that
+/// has just seen new topics take some seconds to empty what was queued meanwhile.
+const WARM_UP: f64 = 0.4;
 
 /// Texts that make the whole event about 1 KB.
 const PAD: usize = 760;
@@ -87,12 +88,37 @@ pub(crate) fn rate(site: &Site, count: usize) -> f64 {
     (to.1 - from.1) / (to.0 - from.0)
 }
 
-/// Percentiles in milliseconds.
-pub(crate) struct Latency(Histogram<u64>);
+/// Percentiles in milliseconds, and the median of each second.
+pub(crate) struct Latency {
+    all: Histogram<u64>,
+    seconds: Vec<Histogram<u64>>,
+}
 
 impl Latency {
     pub(crate) fn percentile(&self, percentile: f64) -> f64 {
-        self.0.value_at_percentile(percentile) as f64 / 1000.0
+        self.all.value_at_percentile(percentile) as f64 / 1000.0
+    }
+
+    /// The median of each second, which tells a steady state from a queue that grows or empties.
+    pub(crate) fn by_second(&self) -> String {
+        let median = |second: &Histogram<u64>| second.value_at_percentile(50.0) as f64 / 1000.0;
+        self.seconds.iter().map(|second| format!("{:.0} ", median(second))).collect()
+    }
+
+    fn empty() -> Self {
+        let all = Histogram::new(3).expect("three digits");
+        Self { all, seconds: Vec::new() }
+    }
+
+    fn record(&mut self, due: Duration, took: Duration) {
+        let micros = (took.as_micros() as u64).max(1);
+        let second = due.as_secs() as usize;
+        while self.seconds.len() <= second {
+            self.seconds.push(Histogram::new(3).expect("three digits"));
+        }
+        for histogram in [&mut self.all, &mut self.seconds[second]] {
+            histogram.record(micros).expect("the histogram grows by itself");
+        }
     }
 }
 
@@ -101,7 +127,7 @@ impl fmt::Display for Latency {
         for percentile in [50.0, 90.0, 99.0, 99.9, 100.0] {
             write!(f, "{:>8.1} ", self.percentile(percentile))?;
         }
-        write!(f, " ({} verdicts)", self.0.len())
+        write!(f, " ({} verdicts)", self.all.len())
     }
 }
 
@@ -146,9 +172,9 @@ pub(crate) fn offer(site: &Site, rate: f64, time: Duration) -> Latency {
         records::enqueue(&producer, &topic, &record);
     }
     producer.flush(Duration::from_mins(1)).expect("all events reach the broker");
-    let (histogram, seen) = reader.join().expect("the reader ends");
+    let (latency, seen) = reader.join().expect("the reader ends");
     assert_eq!(seen, total, "verdicts for all events came");
-    Latency(histogram)
+    latency
 }
 
 fn read(
@@ -157,8 +183,8 @@ fn read(
     total: usize,
     warm: Duration,
     limit: Duration,
-) -> (Histogram<u64>, usize) {
-    let mut histogram = Histogram::new(3).expect("three digits");
+) -> (Latency, usize) {
+    let mut latency = Latency::empty();
     let mut seen = 0;
     while seen < total && began.elapsed() < limit {
         let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
@@ -171,9 +197,8 @@ fn read(
             .map(|bytes| Duration::from_nanos(u64::from_be_bytes(bytes)))
             .expect("headers are copied to every output");
         if due >= warm {
-            let micros = now.saturating_sub(due).as_micros() as u64;
-            histogram.record(micros.max(1)).expect("the histogram grows by itself");
+            latency.record(due.saturating_sub(warm), now.saturating_sub(due));
         }
     }
-    (histogram, seen)
+    (latency, seen)
 }

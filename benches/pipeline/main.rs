@@ -9,7 +9,8 @@
 //! that a stall costs what it costs (no coordinated omission).
 //!
 //! `make bench` starts the broker and runs this. Settings by environment: `BENCH_EVENTS`
-//! (default 300000), `BENCH_LANES` (1), `BENCH_SECONDS` of offered load (15).
+//! (default 300000), `BENCH_LANES` (1), `BENCH_SECONDS` of offered load (15), `BENCH_RATE`: only
+//! the latency, at so many events a second.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are printed")]
 
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
@@ -72,6 +73,8 @@ struct Bench {
     events: usize,
     lanes: usize,
     seconds: u64,
+    /// Only the latency at this rate.
+    offered: Option<f64>,
 }
 
 fn main() {
@@ -87,6 +90,7 @@ fn main() {
         events: number("BENCH_EVENTS", 300_000),
         lanes: number("BENCH_LANES", 1),
         seconds: number("BENCH_SECONDS", 15) as u64,
+        offered: std::env::var("BENCH_RATE").ok().map(|text| text.parse().expect("a number")),
     };
     println!(
         "{} events of 1 KB, 12 partitions, 60 agents, {} lane(s), exactly once; {} cores, shared with the broker",
@@ -111,6 +115,10 @@ impl Bench {
         println!("outputs of an event, as seen:\n{shape}");
         drop(site);
 
+        if let Some(offered) = self.offered {
+            self.latencies(&shape, offered);
+            return;
+        }
         let full = self.rate("bench-full", &Party::Forward(&shape));
         let one = self.rate("bench-one", &Party::Forward(&shape.only(&["clean"])));
         println!("\nrate, events/s");
@@ -141,24 +149,30 @@ impl Bench {
             before = Some(cost);
         }
 
-        let offered = weir_rate.min(full) / 2.0;
+        self.latencies(&shape, weir_rate.min(full) / 2.0);
+        println!(
+            "\ncommand: make bench (BENCH_EVENTS={} BENCH_LANES={} BENCH_SECONDS={})",
+            self.events, self.lanes, self.seconds
+        );
+    }
+
+    /// Both sides under the same open load.
+    fn latencies(&self, shape: &Shape, offered: f64) {
         println!(
             "\nlatency at {offered:.0} events/s offered for {} s, ms, due-to-send to verdict read",
             self.seconds
         );
-        let bare = self.latency("bench-lf", &Party::Forward(&shape), offered);
+        let bare = self.latency("bench-lf", &Party::Forward(shape), offered);
         let weir = self.latency("bench-lw", &Party::Weir, offered);
         println!("  {:<14} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "p50", "p90", "p99", "p99.9", "max");
         println!("  {:<14} {bare}", "bare forward");
         println!("  {:<14} {weir}", "weir run");
+        println!("  medians by second: forward {}", bare.by_second());
+        println!("                     weir {}", weir.by_second());
         println!(
             "  added: p50 {:.1} ms, p99 {:.1} ms",
             weir.percentile(50.0) - bare.percentile(50.0),
             weir.percentile(99.0) - bare.percentile(99.0)
-        );
-        println!(
-            "\ncommand: make bench (BENCH_EVENTS={} BENCH_LANES={} BENCH_SECONDS={})",
-            self.events, self.lanes, self.seconds
         );
     }
 

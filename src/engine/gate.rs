@@ -45,22 +45,24 @@ impl Gate {
     /// The rarest property of the texts that hold a match of all these parts.
     pub(super) fn of(row: &[Part]) -> Self {
         let rare_first = [Self::Long, Self::Capitals, Self::Coded, Self::Digits];
-        let held = |gate: &Self| {
-            let mut states = vec![State::default()];
-            for part in row {
-                gate.through(&part.node, &mut states);
-                if !part.whole {
-                    // Anything may follow.
-                    let after = states
-                        .iter()
-                        .map(|state| if state.holds(*gate) { *state } else { State::default() });
-                    states = after.collect();
-                    settle(&mut states);
-                }
+        rare_first.into_iter().find(|gate| gate.in_all(row)).unwrap_or(Self::Open)
+    }
+
+    /// Whether every match of all these parts has the property.
+    pub(super) fn in_all(self, row: &[Part]) -> bool {
+        let mut states = vec![State::default()];
+        for part in row {
+            self.through(&part.node, &mut states);
+            if !part.whole {
+                // Anything may follow.
+                let after = states
+                    .iter()
+                    .map(|state| if state.holds(self) { *state } else { State::default() });
+                states = after.collect();
+                settle(&mut states);
             }
-            states.iter().all(|state| state.holds(*gate))
-        };
-        rare_first.into_iter().find(held).unwrap_or(Self::Open)
+        }
+        states.iter().all(|state| state.holds(self))
     }
 
     /// Whether a text has the property.
@@ -263,10 +265,12 @@ mod tests {
     use super::super::place::parts;
     use super::*;
 
+    fn row(regex: &str) -> Vec<Part> {
+        parts(&parse(regex).unwrap()).into_iter().map(Part::of).collect()
+    }
+
     fn gate(regex: &str) -> Gate {
-        let hir = parse(regex).unwrap();
-        let row: Vec<Part> = parts(&hir).into_iter().map(Part::of).collect();
-        Gate::of(&row)
+        Gate::of(&row(regex))
     }
 
     #[test]
@@ -283,6 +287,9 @@ mod tests {
         assert_eq!(gate(r"[A-Z]{3} [A-Z]{3}"), Gate::Open);
         assert_eq!(gate(r"(?i)(?:de|fr)[0-9]{2}[ a-z0-9]{9}"), Gate::Coded);
         assert_eq!(gate(r"(?i)(?:de|fr)[0-9][ a-z0-9]{9}"), Gate::Open);
+        let foreign = |regex: &str| Gate::Foreign.in_all(&row(regex));
+        assert!(foreign("a*aéx") && foreign("[a-z]{1,3}é"));
+        assert!(!foreign("a*é?x") && !foreign("(?:é|e)"));
     }
 
     #[test]

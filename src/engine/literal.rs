@@ -44,7 +44,13 @@ pub(super) struct Literals {
     pub(super) bits: f64,
 }
 
-impl Literals {
+/// What might become [`Literals`]: texts as they grew from one part, and how rare they are.
+pub(super) struct Grown {
+    pub(super) texts: Vec<Vec<u8>>,
+    pub(super) bits: f64,
+}
+
+impl Grown {
     /// Those of the part `at` and the parts behind it; nothing where they tell nothing.
     pub(super) fn at(style: Style, row: &[Part], at: usize) -> Option<Self> {
         let mut growth = Growth { style, growing: vec![Vec::new()], done: Vec::new() };
@@ -74,6 +80,14 @@ impl Literals {
             return None;
         }
         let bits = any_of(texts.iter().map(|text| style.bits(text)));
+        Some(Self { texts, bits })
+    }
+}
+
+impl Literals {
+    /// What grew from the part `at`, as it is looked for.
+    pub(super) fn new(style: Style, row: &[Part], at: usize, grown: Grown) -> Self {
+        let Grown { mut texts, bits } = grown;
         let long_enough = |text: &Vec<u8>| text.len() >= SHORTEST;
         let at_starts = begins_a_word(row, at) && texts.iter().all(long_enough);
         let behind_gap = |before: usize| row[before].node.is_gap();
@@ -90,7 +104,7 @@ impl Literals {
             texts.sort_unstable();
             texts.dedup_by(|text, before| text.starts_with(before));
         }
-        Some(Self { texts, lead: usize::from(lead), at_starts, bits })
+        Self { texts, lead: usize::from(lead), at_starts, bits }
     }
 }
 
@@ -823,7 +837,9 @@ mod tests {
     fn literals(style: Style, regex: &str) -> Vec<Literals> {
         let hir = super::super::parse(regex).unwrap();
         let row: Vec<Part> = super::super::place::parts(&hir).into_iter().map(Part::of).collect();
-        (0..row.len()).filter_map(|at| Literals::at(style, &row, at)).collect()
+        (0..row.len())
+            .filter_map(|at| Some(Literals::new(style, &row, at, Grown::at(style, &row, at)?)))
+            .collect()
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::gate::Gate;
-use super::literal::{Literals, Style};
+use super::literal::{Grown, Literals, Style};
 use super::node::Node;
 use super::place::{Part, Place, parts};
 
@@ -101,7 +101,7 @@ impl Ways {
             return depth < MAX_DEPTH && self.apart(row, least, depth + 1);
         };
         let gate = match self.style {
-            Style::Words if literals.texts.iter().all(|text| !text.is_ascii()) => Gate::Foreign,
+            Style::Words if Gate::Foreign.in_all(cut) => Gate::Foreign,
             Style::Words => Gate::Open,
             Style::Bytes => Gate::of(cut),
         };
@@ -132,22 +132,22 @@ impl Ways {
 /// The best literals of a row, and the part at which they begin.
 fn literals(style: Style, row: &[Part], least: f64) -> Option<(usize, Literals)> {
     let worth =
-        |found: &Literals| found.bits.min(RARE_BITS) - BITS_A_LITERAL * found.texts.len() as f64;
-    let mut best: Option<(usize, Literals)> = None;
+        |found: &Grown| found.bits.min(RARE_BITS) - BITS_A_LITERAL * found.texts.len() as f64;
+    let mut best: Option<(usize, Grown)> = None;
     for at in 0..row.len() {
         // Inside a word it would look rarer than the word is.
         let inside = style == Style::Words
             && row[at].node.edge_is_word(false)
             && at.checked_sub(1).is_some_and(|before| row[before].node.edge_is_word(true));
         if !inside
-            && let Some(found) = Literals::at(style, row, at)
+            && let Some(found) = Grown::at(style, row, at)
             && found.bits >= least
             && best.as_ref().is_none_or(|(_, best)| worth(&found) > worth(best))
         {
             best = Some((at, found));
         }
     }
-    best
+    best.map(|(at, grown)| (at, Literals::new(style, row, at, grown)))
 }
 
 /// The best piece of a row, and the part at which it begins.

@@ -126,6 +126,10 @@ pub type Now = std::sync::Arc<dyn Fn() -> Millis + Send + Sync>;
 /// Takes one changelog record: key, and value or tombstone.
 pub type EachRecord<'f> = dyn FnMut(&[u8], Option<&[u8]>) -> Result<(), LogError> + 'f;
 
+/// Takes records that came while a commit was on its way, and says how many more it has room
+/// for; given none, it only says so.
+pub type Meanwhile<'f> = dyn FnMut(Vec<InRecord>) -> usize + 'f;
+
 /// One lane's connection: a group member and its transactional producer.
 pub trait Log {
     /// Waits up to `wait` for records or a change of assignment. At most `max` records; with
@@ -187,10 +191,16 @@ pub trait Log {
     fn send(&mut self, record: OutRecord) -> Result<(), LogError>;
 
     /// Commits outputs together with the next offset to process of every partition written.
+    /// As long as that takes, records that come may be handed to `meanwhile`, in the order in
+    /// which polls would bring them; a change of assignment waits for the next poll.
     ///
     /// # Errors
     /// [`LogError::Rebuild`] whenever it is not certain whether the commit took place.
-    fn commit(&mut self, next: &BTreeMap<i32, i64>) -> Result<(), LogError>;
+    fn commit(
+        &mut self,
+        next: &BTreeMap<i32, i64>,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Result<(), LogError>;
 
     /// Gives the open transaction up; where none is open there is nothing to do.
     ///

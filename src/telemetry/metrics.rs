@@ -80,7 +80,7 @@ declare! {
     OUTPUT_BYTES Counter "weir_output_bytes_total" [] "Bytes of their keys and values";
     STATE_RECORDS Counter "weir_state_records_total" [] "State records among the outputs";
     STATE_BYTES Counter "weir_state_bytes_total" [] "Bytes of their keys and values";
-    SCANNED_AHEAD Counter "weir_scanned_ahead_total" [] "Records scanned while the batch before theirs was committed: more stood ready than a batch holds";
+    SCANNED_AHEAD Counter "weir_scanned_ahead_total" [] "Records scanned while the batch before theirs was decided and committed";
     TRANSACTIONS Counter "weir_transactions_total" ["outcome"] "Transactions by outcome: committed or aborted";
     REBUILDS Counter "weir_producer_rebuilds_total" [] "Producers rebuilt after an unknown outcome or a fence";
     WAITS Counter "weir_backoffs_total" [] "Attempts after which a lane waited";

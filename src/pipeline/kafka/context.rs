@@ -1,7 +1,7 @@
 //! What the client library tells us: log lines, errors, rebalances, deliveries, statistics.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -62,10 +62,27 @@ pub(super) struct Fetched {
     pub(super) queued: i64,
 }
 
+/// Keeps the assignment as it is until it is dropped.
+pub(super) struct Steady(Arc<Hold>);
+
+#[derive(Default)]
+struct Hold {
+    held: Mutex<bool>,
+    over: Condvar,
+}
+
+impl Drop for Steady {
+    fn drop(&mut self) {
+        *lock(&self.0.held) = false;
+        self.0.over.notify_all();
+    }
+}
+
 /// The group member's callbacks; they run on the lane's own thread, inside a poll.
 #[derive(Default)]
 pub(super) struct Group {
     topic: String,
+    hold: Arc<Hold>,
     changes: Mutex<VecDeque<Change>>,
     fetched: Mutex<BTreeMap<i32, Fetched>>,
 }
@@ -81,6 +98,12 @@ impl Group {
 
     pub(super) fn changed(&self) -> bool {
         !lock(&self.changes).is_empty()
+    }
+
+    /// Lets changes of assignment wait, while the transaction that is open ends on another thread.
+    pub(super) fn steady(&self) -> Steady {
+        *lock(&self.hold.held) = true;
+        Steady(Arc::clone(&self.hold))
     }
 
     /// The latest statistics; they are taken, so that none is used twice.
@@ -110,14 +133,16 @@ impl ClientContext for Group {
 }
 
 impl ConsumerContext for Group {
-    /// Takes and gives partitions one by one, as the cooperative protocol has it. The lane
-    /// has no open transaction here, since it never polls with one.
+    /// Takes and gives partitions one by one, as the cooperative protocol has it, and never
+    /// while a transaction is open: the lane polls without one, or holds this call back.
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Self>,
         error: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
+        let held = lock(&self.hold.held);
+        drop(self.hold.over.wait_while(held, |held| *held).unwrap_or_else(PoisonError::into_inner));
         let numbers = partitions.elements().iter().map(TopicPartitionListElem::partition).collect();
         let done = if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             lock(&self.changes).push_back(Change::Assigned(numbers));

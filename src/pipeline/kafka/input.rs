@@ -4,6 +4,7 @@
 //! from is what it handed out last, and that is not where a seek in between went.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
@@ -14,7 +15,10 @@ use super::context::{Change, Group};
 use super::errors;
 use super::reader::to_record;
 use super::settings::{PATIENCE, Settings};
-use crate::pipeline::log::{InRecord, LogError, Polled, Topic};
+use crate::pipeline::log::{InRecord, LogError, Meanwhile, Polled, Topic};
+
+/// Between two looks at what came during a commit.
+const LOOK: Duration = Duration::from_micros(500);
 
 pub(super) struct Input {
     consumer: BaseConsumer<Group>,
@@ -26,6 +30,8 @@ pub(super) struct Input {
     muted: bool,
     /// Records that came although none were asked for.
     held: VecDeque<InRecord>,
+    /// What went wrong while records were taken in during a commit; the next poll says it.
+    trouble: Option<LogError>,
     /// Partitions whose statistics may be from before a seek.
     unsettled: BTreeSet<i32>,
     /// Where the library stands, for partitions whose statistics are later than the last seek.
@@ -47,12 +53,16 @@ impl Input {
             paused: BTreeSet::new(),
             muted: false,
             held: VecDeque::new(),
+            trouble: None,
             unsettled: BTreeSet::new(),
             fetched: BTreeMap::new(),
         })
     }
 
     pub(super) fn poll(&mut self, wait: Duration, max: usize) -> Result<Polled, LogError> {
+        if let Some(error) = self.trouble.take() {
+            return Err(error);
+        }
         self.mute(max == 0)?;
         let deadline = Instant::now() + wait;
         let mut records: Vec<InRecord> = Vec::new();
@@ -96,6 +106,63 @@ impl Input {
                 None => {}
             }
         }
+    }
+
+    /// Runs `commit` on a thread of its own and gives `meanwhile` what comes in until it is done.
+    /// A change of assignment that the library tells in that time waits in its callback, so that
+    /// no partition goes while a transaction is open.
+    pub(super) fn beside<R: Send>(
+        &mut self,
+        commit: impl FnOnce() -> R + Send,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> R {
+        if meanwhile(Vec::new()) == 0 {
+            return commit();
+        }
+        let steady = self.consumer.context().steady();
+        std::thread::scope(|scope| {
+            let commit = scope.spawn(move || {
+                let result = commit();
+                drop(steady);
+                result
+            });
+            while !commit.is_finished() {
+                let records = self.take(meanwhile(Vec::new()));
+                if records.is_empty() {
+                    std::thread::sleep(LOOK);
+                } else {
+                    meanwhile(records);
+                }
+            }
+            commit.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// What stands ready, but for what comes after a change of assignment.
+    fn take(&mut self, max: usize) -> Vec<InRecord> {
+        let mut records = Vec::new();
+        while records.len() < max
+            && !self.muted
+            && self.trouble.is_none()
+            && !self.consumer.context().changed()
+        {
+            if let Some(record) = self.held.pop_front() {
+                records.push(record);
+                continue;
+            }
+            match self.consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => {
+                    let record = to_record(&message);
+                    if let Some(position) = self.positions.get_mut(&record.partition) {
+                        *position = Some(record.offset + 1);
+                        records.push(record);
+                    }
+                }
+                Some(Err(error)) => self.trouble = serious(&error),
+                None => break,
+            }
+        }
+        records
     }
 
     fn change(&mut self) -> Polled {

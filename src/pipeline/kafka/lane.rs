@@ -9,7 +9,7 @@ use super::input::Input;
 use super::output::Output;
 use super::reader::Reader;
 use super::settings::Settings;
-use crate::pipeline::log::{EachRecord, Log, LogError, OutRecord, Polled, Topic};
+use crate::pipeline::log::{EachRecord, Log, LogError, Meanwhile, OutRecord, Polled, Topic};
 
 /// One group member and its producer.
 pub struct KafkaLane {
@@ -81,8 +81,12 @@ impl Log for KafkaLane {
         self.output.send(&record)
     }
 
-    fn commit(&mut self, next: &BTreeMap<i32, i64>) -> Result<(), LogError> {
-        self.output.commit(&self.input, next)
+    fn commit(
+        &mut self,
+        next: &BTreeMap<i32, i64>,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Result<(), LogError> {
+        self.output.commit(&mut self.input, next, meanwhile)
     }
 
     fn abort(&mut self) -> Result<(), LogError> {

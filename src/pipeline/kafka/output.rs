@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
@@ -16,7 +18,7 @@ use super::errors;
 use super::input::Input;
 use super::settings::{PATIENCE, SENT_ONCE, Settings};
 use crate::config::Delivery;
-use crate::pipeline::log::{LogError, OutRecord};
+use crate::pipeline::log::{LogError, Meanwhile, OutRecord};
 
 /// Longer than a lost coordinator takes to come back, shorter than anybody's patience.
 const INIT: Duration = Duration::from_secs(15);
@@ -151,34 +153,54 @@ impl Output {
         }
     }
 
+    /// Commits; in a transaction, what comes in as long as that takes goes to `meanwhile`.
     pub(super) fn commit(
         &mut self,
-        input: &Input,
+        input: &mut Input,
         next: &BTreeMap<i32, i64>,
+        meanwhile: &mut Meanwhile<'_>,
     ) -> Result<(), LogError> {
         let producer = self.producer()?;
-        if !Self::drain(producer, DELIVERY) {
-            return Err(LogError::Retry("records could not be written in time".into()));
-        }
-        if let Some(code) = producer.context().take_failure() {
-            return Err(errors::refused(code));
-        }
         if self.transactional() {
             let offsets = input.offsets(next)?;
             let metadata = input.metadata()?;
-            let began = Instant::now();
-            producer
-                .send_offsets_to_transaction(&offsets, &metadata, PATIENCE)
-                .map_err(|error| errors::transaction(&error, false))?;
-            producer
-                .commit_transaction(PATIENCE)
-                .map_err(|error| errors::transaction(&error, false))?;
-            self.doubtful = began.elapsed() >= SENT_ONCE;
+            let end = || Self::end(producer, &offsets, &metadata);
+            let took = input.beside(end, meanwhile)?;
+            self.doubtful = took >= SENT_ONCE;
         } else {
+            Self::deliver(producer)?;
             input.commit(next)?;
         }
         self.open = false;
         Ok(())
+    }
+
+    /// Waits until every record is on the broker, and none was refused.
+    fn deliver(producer: &BaseProducer<Deliveries>) -> Result<(), LogError> {
+        if !Self::drain(producer, DELIVERY) {
+            return Err(LogError::Retry("records could not be written in time".into()));
+        }
+        match producer.context().take_failure() {
+            Some(code) => Err(errors::refused(code)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the transaction with these offsets; what the coordinator took for it.
+    fn end(
+        producer: &BaseProducer<Deliveries>,
+        offsets: &TopicPartitionList,
+        metadata: &ConsumerGroupMetadata,
+    ) -> Result<Duration, LogError> {
+        Self::deliver(producer)?;
+        let began = Instant::now();
+        producer
+            .send_offsets_to_transaction(offsets, metadata, PATIENCE)
+            .map_err(|error| errors::transaction(&error, false))?;
+        producer
+            .commit_transaction(PATIENCE)
+            .map_err(|error| errors::transaction(&error, false))?;
+        Ok(began.elapsed())
     }
 
     pub(super) fn abort(&mut self) -> Result<(), LogError> {

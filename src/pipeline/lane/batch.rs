@@ -50,8 +50,6 @@ impl<S> Item<S> {
 pub(super) struct Parted<T> {
     pub(super) parts: BTreeMap<i32, Vec<T>>,
     opened: Option<Instant>,
-    /// More records stood ready than it may hold.
-    full: bool,
     attempts: u32,
 }
 
@@ -62,7 +60,7 @@ pub(super) type Batch<S> = Parted<Item<S>>;
 
 impl<T> Parted<T> {
     fn new(opened: Option<Instant>) -> Self {
-        Self { parts: BTreeMap::new(), opened, full: false, attempts: 0 }
+        Self { parts: BTreeMap::new(), opened, attempts: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,27 +71,39 @@ impl<T> Parted<T> {
         self.parts.is_empty()
     }
 
-    /// Whether more records stood ready when it was gathered.
-    pub(super) fn is_full(&self) -> bool {
-        self.full
-    }
-
     /// Drops the records of a partition that has gone.
     pub(super) fn forget(&mut self, partition: i32) {
         self.parts.remove(&partition);
     }
 }
 
+impl Default for Gathered {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
 impl Gathered {
-    /// The stateless half of every record; a panic turns that record away.
-    pub(super) fn scan<C: Scanner>(self, scanner: &mut C, metrics: &Metrics) -> Batch<C::Scanned> {
-        let Self { parts, opened, full, attempts } = self;
-        let mut scan = |record| Item::scan(scanner, record, metrics);
-        let parts: BTreeMap<i32, Vec<Item<C::Scanned>>> = parts
-            .into_iter()
-            .map(|(partition, records)| (partition, records.into_iter().map(&mut scan).collect()))
-            .collect();
-        let mut batch = Batch { parts, opened, full, attempts };
+    /// Bytes of the records' values.
+    pub(super) fn bytes(&self) -> usize {
+        self.parts.values().flatten().map(size).sum()
+    }
+
+    /// The stateless half of every record and of those that come behind them; a panic turns that
+    /// record away.
+    pub(super) fn scan<C: Scanner>(
+        self,
+        behind: impl IntoIterator<Item = InRecord>,
+        scanner: &mut C,
+        metrics: &Metrics,
+    ) -> Batch<C::Scanned> {
+        let mut batch = Batch::new(self.opened);
+        for record in self.parts.into_values().flatten().chain(behind) {
+            batch.opened.get_or_insert_with(Instant::now);
+            let partition = record.partition;
+            let item = Item::scan(scanner, record, metrics);
+            batch.parts.entry(partition).or_default().push(item);
+        }
         batch.finish(scanner, metrics);
         batch
     }
@@ -197,7 +207,7 @@ impl<S> Batch<S> {
 }
 
 /// Bytes of a record's value.
-fn size(record: &InRecord) -> usize {
+pub(super) fn size(record: &InRecord) -> usize {
     record.value.as_ref().map_or(0, Vec::len)
 }
 
@@ -241,10 +251,10 @@ impl<L: Log, S: Send> Lane<L, S> {
             }
             let opened = (records > 0).then(|| *batch.opened.get_or_insert_with(Instant::now));
             let time = Duration::from_millis(self.settings.batch_ms.unsigned_abs());
-            batch.full = records >= limit
+            let full = records >= limit
                 || bytes >= self.settings.batch_bytes
                 || opened.is_some_and(|opened| opened.elapsed() >= time);
-            if batch.full {
+            if full {
                 break;
             }
             wait = Duration::ZERO;

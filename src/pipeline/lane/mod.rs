@@ -9,18 +9,20 @@
 //! | `Live` | its state, the next offset | `Warming` when the producer must be rebuilt |
 //! | (gone) | nothing | revoked or lost: state, kept scans and offsets are forgotten |
 //!
-//! What a batch goes through: gathered and scanned → transaction → merged. Where more
-//! records stand ready than a batch holds, the next one is gathered before the transaction
-//! begins and scanned on a second thread while it goes on; only its scans are made ahead,
-//! orders are pinned for each batch when its own transaction begins. Where the
+//! What a batch goes through: gathered and scanned → transaction → merged. What stands ready
+//! when the transaction begins and what comes while it commits is the next batch, which is
+//! scanned on a second thread meanwhile; only its scans are made ahead, orders are pinned
+//! for each batch when its own transaction begins. Where the
 //! transaction breaks, the [`LogError`] says what follows: `Retry` waits and tries again;
 //! `Moved` looks up the assignment and tries again with what is left; `Abort` tries again
 //! and after three times goes record by record, until the one to blame is turned away to
 //! the dead letters; `Rebuild` forgets the batch and begins at the committed offsets with a
 //! new producer. The lane as a whole holds all partitions while orders may be out of date.
-//! A transaction is never open when the log is polled.
+//! The assignment never changes while a transaction is open: the log is polled without one,
+//! and what it hands out during a commit are records only.
 
 mod batch;
+mod intake;
 mod transact;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,7 +34,7 @@ use self::batch::{Batch, Gathered};
 use self::transact::{Broken, Effects, Job, transact};
 use crate::event::Millis;
 use crate::pipeline::control::{Board, Standing};
-use crate::pipeline::log::{Log, LogError, Now, Polled, Topic};
+use crate::pipeline::log::{Log, LogError, Meanwhile, Now, Polled, Topic};
 use crate::pipeline::metrics::{LaneState, Metrics};
 use crate::pipeline::work::{Scanner, Work};
 use crate::policy::Orders;
@@ -299,20 +301,20 @@ impl<L: Log, S: Send> Lane<L, S> {
         let batch = match self.ahead.take() {
             Some(batch) => batch,
             None => match self.gather(self.wait_for_records())? {
-                Some(gathered) => gathered.scan(scanner, &self.metrics),
+                Some(gathered) => gathered.scan([], scanner, &self.metrics),
                 None => return Ok(Tick::Idle),
             },
         };
-        let more = batch.is_full() && self.reach == Reach::Ahead;
         self.pending.push_back(batch);
         // A log that fails here says the same to the next poll.
-        let next = if more { self.gather(Duration::ZERO).ok().flatten() } else { None };
+        let next = (self.reach == Reach::Ahead)
+            .then(|| self.gather(Duration::ZERO).ok().flatten().unwrap_or_default());
         // Orders of this instant: later than every record that they are put to, so that what
         // is appended after an order has been read is never decided without it.
         if let Some(standing) = board.pin((self.now)()) {
             self.attempt(scanner, work, &standing, next)
         } else {
-            self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
+            self.keep(next.map(|next| next.scan([], scanner, &self.metrics)));
             Ok(Tick::Waited)
         }
     }
@@ -464,26 +466,26 @@ impl<L: Log, S: Send> Lane<L, S> {
         W: Work<Scanned = S>,
     {
         let Some(mut batch) = self.pending.pop_front() else {
-            self.ahead = next.map(|next| next.scan(scanner, &self.metrics));
+            self.keep(next.map(|next| next.scan([], scanner, &self.metrics)));
             return Ok(Tick::Moved);
         };
         let (tried, ahead) = match next {
-            None => (self.transactions(work, standing, &batch), None),
+            None => (self.transactions(work, standing, &batch, &mut |_| 0), None),
             Some(next) => {
                 let metrics = Arc::clone(&self.metrics);
                 let scanner = &mut *scanner;
+                let (mut intake, behind) = self.intake(&next);
                 std::thread::scope(|scope| {
-                    let ahead = scope.spawn(move || next.scan(scanner, &metrics));
-                    let tried = self.transactions(work, standing, &batch);
+                    let ahead = scope.spawn(move || next.scan(behind, scanner, &metrics));
+                    let tried = self
+                        .transactions(work, standing, &batch, &mut |records| intake.take(records));
+                    self.close(intake);
                     // A scan's own panics are caught record by record.
                     (tried, Some(ahead.join().unwrap_or_else(|panic| resume_unwind(panic))))
                 })
             }
         };
-        if let Some(ahead) = ahead {
-            self.metrics.scanned_ahead.add(ahead.len() as u64);
-            self.ahead = Some(ahead);
-        }
+        self.keep(ahead);
         for batch in self.ahead.iter_mut().chain([&mut batch]) {
             for &partition in &tried.gone {
                 batch.forget(partition);
@@ -538,8 +540,22 @@ impl<L: Log, S: Send> Lane<L, S> {
         }
     }
 
+    /// Keeps what was scanned ahead, if there is anything.
+    fn keep(&mut self, ahead: Option<Batch<S>>) {
+        if let Some(ahead) = ahead.filter(|ahead| !ahead.is_empty()) {
+            self.metrics.scanned_ahead.add(ahead.len() as u64);
+            self.ahead = Some(ahead);
+        }
+    }
+
     /// Transactions of one batch until one is committed, or says what else must be done.
-    fn transactions<W>(&mut self, work: &mut W, standing: &Standing, batch: &Batch<S>) -> Tried
+    fn transactions<W>(
+        &mut self,
+        work: &mut W,
+        standing: &Standing,
+        batch: &Batch<S>,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Tried
     where
         W: Work<Scanned = S>,
     {
@@ -559,7 +575,7 @@ impl<L: Log, S: Send> Lane<L, S> {
             if jobs.is_empty() {
                 break Ok(None);
             }
-            let error = match transact(&mut self.log, work, standing, jobs) {
+            let error = match transact(&mut self.log, work, standing, jobs, meanwhile) {
                 Ok(effects) => break Ok(Some(effects)),
                 Err(Broken::Log(error @ (LogError::Moved(_) | LogError::Abort(_)))) => error,
                 Err(broken) => break Err(broken),
@@ -726,7 +742,7 @@ impl<L: Log, S: Send> Lane<L, S> {
                 Some(Job { partition, state: &owned.state, next: owned.next, records: &[], timers })
             })
             .collect();
-        match transact(&mut self.log, work, standing, jobs) {
+        match transact(&mut self.log, work, standing, jobs, &mut |_| 0) {
             Ok(effects) => {
                 let tick = if effects.committed { Tick::Committed } else { Tick::Idle };
                 self.merge(effects);

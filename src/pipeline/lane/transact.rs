@@ -10,7 +10,7 @@ use super::batch::{Item, guarded};
 use crate::event::Millis;
 use crate::inspect::StreamNotes;
 use crate::pipeline::control::Standing;
-use crate::pipeline::log::{Headers, Log, LogError, OutRecord, Topic};
+use crate::pipeline::log::{Headers, Log, LogError, Meanwhile, OutRecord, Topic};
 use crate::pipeline::step::Outcome;
 use crate::pipeline::work::Work;
 use crate::state::{Changes, Partition, Staged};
@@ -101,13 +101,15 @@ impl<L: Log> Writer<'_, L> {
     }
 }
 
-/// Runs the jobs in partition order and commits. Nothing outside the log has changed when
+/// Runs the jobs in partition order and commits; records that come during the commit go to
+/// `meanwhile`. Nothing outside the log has changed when
 /// this fails; the caller aborts.
 pub(super) fn transact<L, W>(
     log: &mut L,
     work: &mut W,
     standing: &Standing,
     jobs: Vec<Job<'_, W::Scanned>>,
+    meanwhile: &mut Meanwhile<'_>,
 ) -> Result<Effects, Broken>
 where
     L: Log,
@@ -159,7 +161,7 @@ where
     }
     let next = writer.effects.parts.iter().map(|(one, part)| (*one, part.next)).collect();
     let started = Instant::now();
-    writer.log.commit(&next)?;
+    writer.log.commit(&next, meanwhile)?;
     writer.effects.commit_us = started.elapsed().as_micros() as u64;
     writer.effects.committed = true;
     Ok(writer.effects)

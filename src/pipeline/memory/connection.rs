@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::group::Change;
 use super::{Cluster, Inner, Sabotage, Transaction};
 use crate::event::Millis;
-use crate::pipeline::log::{EachRecord, Log, LogError, OutRecord, Polled, Topic};
+use crate::pipeline::log::{EachRecord, Log, LogError, Meanwhile, OutRecord, Polled, Topic};
 
 /// A place where a fault may strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -326,7 +326,11 @@ impl Log for Connection {
         })
     }
 
-    fn commit(&mut self, next: &BTreeMap<i32, i64>) -> Result<(), LogError> {
+    fn commit(
+        &mut self,
+        next: &BTreeMap<i32, i64>,
+        meanwhile: &mut Meanwhile<'_>,
+    ) -> Result<(), LogError> {
         // An empty list is a silent no-op in the client library, so it fences nobody here either.
         if !next.is_empty() {
             self.call(Call::SendOffsets, |this, inner, _| {
@@ -344,6 +348,13 @@ impl Log for Connection {
                 }
                 Ok(())
             })?;
+        }
+        let room = meanwhile(Vec::new());
+        if room > 0 {
+            let cluster = Arc::clone(&self.cluster);
+            if let Polled::Records(records) = self.records(&mut cluster.lock(), room) {
+                meanwhile(records);
+            }
         }
         self.call(Call::EndTransaction, |this, inner, _| {
             inner.open(&this.transactional_id, this.fence())?;

@@ -312,17 +312,21 @@ impl Reader<'_, '_, '_> {
         progress: &mut Progress,
     ) {
         let within = layer.decoded.map(|decoded| decoded.parts.as_slice());
-        if depth >= self.rules.limits.decode_depth {
-            progress.unread.deep |= decodes(layer.text, within);
-            return;
-        }
-        decode(layer.text, within, |decoded| self.text(layer, &decoded, depth, progress));
-        if !layer.text.is_ascii() && may_hide(layer.text) {
-            let whole = RawSpan { start: 0, end: layer.text.len() };
-            if self.hidden_of(layer, whole, depth, progress).is_break() {
-                return;
+        let hides = !layer.text.is_ascii() && may_hide(layer.text);
+        if depth < self.rules.limits.decode_depth {
+            decode(layer.text, within, |decoded| self.text(layer, &decoded, depth, progress));
+            if hides {
+                let whole = RawSpan { start: 0, end: layer.text.len() };
+                if self.hidden_of(layer, whole, depth, progress).is_break() {
+                    return;
+                }
             }
+        } else {
+            progress.unread.deep |= decodes(layer.text, within);
+            progress.unread.deep |=
+                hides && hidden(layer.text).iter().any(|one| layer.touches(one.decoded.window));
         }
+        // A turned line holds no further text, so it is read at any depth.
         self.turned_of(layer, anchors, depth, progress);
     }
 

@@ -399,7 +399,7 @@ fn stretches(bytes: &[u8], mut each: impl FnMut(Stretch)) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if is_text(c) {
-                letters += usize::from(c == ' ' || c.is_alphanumeric()) * c.len_utf8();
+                letters += usize::from(spells(c)) * c.len_utf8();
             } else {
                 end_stretch(start, at, letters);
                 (start, letters) = (at + c.len_utf8(), 0);
@@ -451,6 +451,12 @@ pub(super) fn unit(pair: &[u8], big: bool) -> u16 {
         [a, b] => u16::from_le_bytes([a, b]),
         _ => 0,
     }
+}
+
+/// Whether a character may be part of a word, one that is not seen included.
+fn spells(c: char) -> bool {
+    let hidden = matches!(c, '\u{E0020}'..='\u{E007E}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}');
+    c == ' ' || c.is_alphanumeric() || hidden
 }
 
 fn is_text(c: char) -> bool {

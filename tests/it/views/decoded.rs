@@ -412,6 +412,21 @@ fn depth_and_number_of_texts_are_limits() {
     assert_eq!(found(&rules, &deep), ["limit.decoded"]);
 }
 
+#[test]
+fn what_stands_at_the_last_depth_is_read_or_told() {
+    let (rule, plain) = POSITIVES[0];
+    let rules = |text: &str| -> Vec<String> {
+        let scan = scan(&SHARED, text);
+        scan.findings.iter().map(|finding| finding.source.rule.clone()).collect()
+    };
+    // A run that touches an escape waits until that is decoded: it is read at the third depth.
+    let turned = format!("{}%25%33%31", base64_of(&rot13(plain)));
+    assert_eq!(rules(&turned), [rule]);
+    assert!(rules(&base64_of(&tags(plain))).contains(&rule.to_owned()));
+    let hidden = (0..3).fold(tags(plain), |text, _| base64_of(&text));
+    assert_eq!(rules(&hidden), ["limit.decode_depth"]);
+}
+
 /// Bytes without a pattern.
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

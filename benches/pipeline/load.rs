@@ -102,7 +102,11 @@ impl Latency {
     /// The median of each second, which tells a steady state from a queue that grows or empties.
     pub(crate) fn by_second(&self) -> String {
         let median = |second: &Histogram<u64>| second.value_at_percentile(50.0) as f64 / 1000.0;
-        self.seconds.iter().map(|second| format!("{:.0} ", median(second))).collect()
+        self.seconds
+            .iter()
+            .map(|second| format!("{:.0}", median(second)))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn empty() -> Self {

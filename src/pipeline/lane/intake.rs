@@ -47,12 +47,14 @@ impl Intake {
             if record.offset < *polled {
                 continue;
             }
-            *polled = record.offset + 1;
-            self.records = self.records.saturating_sub(1);
-            self.bytes = self.bytes.saturating_sub(size(&record));
+            let (offset, bytes) = (record.offset, size(&record));
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            // The other end is there as long as this one is.
-            let _ = self.scan.send(record);
+            if self.scan.send(record).is_err() {
+                return 0;
+            }
+            *polled = offset + 1;
+            self.records = self.records.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(bytes);
         }
         let queue = QUEUE.saturating_sub(self.waiting.load(Ordering::Relaxed));
         if self.bytes == 0 { 0 } else { self.records.min(queue) }

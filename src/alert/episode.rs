@@ -5,6 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::alert::crowd::{COMPANY_MS, Group, Hush};
 use crate::alert::{Alert, Cause, Correction, MAX_EVENT_IDS, Origin, State};
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Seen, Severity};
@@ -100,16 +101,30 @@ pub struct Figures {
     pub score: Option<f64>,
 }
 
+/// How a sign is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner<'a> {
+    /// What was measured.
+    pub figures: Figures,
+    /// Whether it is told by itself.
+    pub hush: Hush,
+    /// What its episode says of many agents.
+    pub group: Option<&'a Group>,
+}
+
 /// An episode as state keeps it.
 #[derive(Clone, Debug, PartialEq)]
 struct Episode {
     /// As last told, with the ids of events since.
     alert: Alert,
-    /// When it was last told.
+    /// When it was last told; of one that was never told, when it will be, or [`NEVER`].
     told: Millis,
-    /// How often it was told: the wait grows with it.
+    /// How often it was told: the wait grows with it. 0 is never.
     times: u32,
 }
+
+/// An episode that stands in its group's.
+const NEVER: Millis = Millis(i64::MIN);
 
 /// Counts a sign. Returns what is to be told because of it: nothing, or one alert, after the
 /// closes of episodes that had to make room. `origin` names the alert, should one be told.
@@ -132,9 +147,22 @@ pub fn fold_figures(
     origin: Origin,
     out: &mut Vec<Alert>,
 ) {
+    let manner = Manner { figures, ..Manner::default() };
+    fold_in(staged, folding, (episode_key(sign), sign), manner, origin, out);
+}
+
+/// [`fold`] into the episode of a key, in a manner.
+pub fn fold_in(
+    staged: &mut Staged<'_>,
+    folding: &Folding,
+    (key, sign): (Key, &Sign<'_>),
+    manner: Manner<'_>,
+    origin: Origin,
+    out: &mut Vec<Alert>,
+) {
+    let Manner { figures, hush, group } = manner;
     let now = staged.now();
-    let key = key(sign);
-    let deadline = Some(now.plus(folding.idle_ms));
+    let idle = now.plus(folding.idle_ms);
     let Some(mut episode) = staged.get(&key).and_then(Episode::read) else {
         if let Some(opened) = beyond_ceiling(staged, folding, sign) {
             let summary = Sign {
@@ -159,16 +187,29 @@ pub fn fold_figures(
             out.extend(closed);
         }
         let Figures { typical, actual, score } = figures;
-        let alert = Alert { typical, actual, score, ..opened(sign, origin, now) };
-        let mut episode = Episode { alert: alert.clone(), told: now, times: 1 };
-        episode.alert.event_ids.clear();
-        staged.put(key, episode.write(), deadline);
-        out.push(alert);
+        let group = group.cloned();
+        let alert = Alert { typical, actual, score, group, ..opened(sign, origin, now) };
+        let (told, times, deadline) = match hush {
+            Hush::No => (now, 1, idle),
+            Hush::Wait => (now.plus(COMPANY_MS), 0, now.plus(COMPANY_MS)),
+            Hush::Quiet => (NEVER, 0, idle),
+        };
+        let mut episode = Episode { alert: alert.clone(), told, times };
+        if times > 0 {
+            episode.alert.event_ids.clear();
+            out.push(alert);
+        }
+        staged.put(key, episode.write(), Some(deadline));
         return;
     };
     let alert = &mut episode.alert;
     alert.last = now;
     alert.count += 1;
+    if let Some(group) = group {
+        // Its size may have changed, and its sentence with it.
+        alert.group = Some(group.clone());
+        sign.message.clone_into(&mut alert.message);
+    }
     // Trouble that has become graver is told at once.
     let graver = sign.severity > alert.severity;
     alert.severity = alert.severity.max(sign.severity);
@@ -188,21 +229,44 @@ pub fn fold_figures(
     }
     let wait = folding
         .first_update_ms
-        .saturating_mul(1 << (episode.times - 1).min(32))
+        .saturating_mul(1 << episode.times.saturating_sub(1).min(32))
         .min(folding.last_update_ms);
-    if graver || now >= episode.told.plus(wait) {
-        let update = Alert {
-            state: State::Update,
-            cause: Cause::Record(origin),
-            time: now,
-            ..alert.clone()
-        };
+    let mut deadline = idle;
+    let due = match (episode.times, hush) {
+        (0, Hush::No) => true,
+        (0, Hush::Wait) => {
+            if episode.told == NEVER {
+                episode.told = now.plus(COMPANY_MS);
+            }
+            deadline = episode.told;
+            false
+        }
+        (0, Hush::Quiet) => {
+            episode.told = NEVER;
+            false
+        }
+        (_, Hush::Quiet) => graver,
+        (_, Hush::No | Hush::Wait) => graver || now >= episode.told.plus(wait),
+    };
+    if due {
+        let state = if episode.times == 0 { State::Open } else { State::Update };
+        let update = Alert { state, cause: Cause::Record(origin), time: now, ..alert.clone() };
         alert.event_ids.clear();
         episode.told = now;
         episode.times = episode.times.saturating_add(1);
         out.push(update);
     }
-    staged.put(key, episode.write(), deadline);
+    staged.put(key, episode.write(), Some(deadline));
+}
+
+/// Keeps an episode that waits to be told from being told: its group is.
+pub fn hush(staged: &mut Staged<'_>, key: Key, folding: &Folding) {
+    let waits = |episode: &Episode| episode.times == 0 && episode.told != NEVER;
+    if let Some(mut episode) = staged.get(&key).and_then(Episode::read).filter(waits) {
+        episode.told = NEVER;
+        let deadline = episode.alert.last.plus(folding.idle_ms);
+        staged.put(key, episode.write(), Some(deadline));
+    }
 }
 
 /// Counts an episode that an agent would open; gives how many it has opened or would have
@@ -233,11 +297,29 @@ fn beyond_ceiling(staged: &mut Staged<'_>, folding: &Folding, sign: &Sign<'_>) -
     (count > most).then_some(count)
 }
 
-/// Ends an episode at its deadline. `None` where the entry is not there or not readable.
+/// What an episode's deadline brings: its end, or, where it waited for others that did not come,
+/// its beginning. `None` where there is nothing to tell; `idle_ms` is how long an episode that
+/// waited stays open.
+pub fn due(staged: &mut Staged<'_>, key: Key, deadline: Millis, idle_ms: i64) -> Option<Alert> {
+    let waits = |episode: &Episode| episode.times == 0 && episode.told == deadline;
+    let Some(mut episode) = staged.get(&key).and_then(Episode::read).filter(waits) else {
+        return close(staged, key, deadline);
+    };
+    let cause = Cause::Record(episode.alert.episode);
+    let told = Alert { state: State::Open, cause, time: deadline, ..episode.alert.clone() };
+    episode.alert.event_ids.clear();
+    episode.times = 1;
+    let ends = deadline.max(episode.alert.last.plus(idle_ms));
+    staged.put(key, episode.write(), Some(ends));
+    Some(told)
+}
+
+/// Ends an episode at its deadline. `None` where it was never told, or the entry is not there or
+/// not readable.
 pub fn close(staged: &mut Staged<'_>, key: Key, deadline: Millis) -> Option<Alert> {
     let episode = staged.get(&key).and_then(Episode::read);
     staged.remove(key);
-    episode.map(|episode| Alert {
+    episode.filter(|episode| episode.times > 0).map(|episode| Alert {
         state: State::Closed,
         cause: Cause::Timer,
         time: deadline,
@@ -274,7 +356,10 @@ pub fn correct(
 ) {
     for action in Action::ALL {
         let key = key_with(tenant, agent, None, (*action, family), "");
-        let Some(episode) = staged.get(&key).and_then(Episode::read) else { continue };
+        let told = |episode: &Episode| episode.times > 0;
+        let Some(episode) = staged.get(&key).and_then(Episode::read).filter(told) else {
+            continue;
+        };
         let update = Alert {
             state: State::Update,
             cause: Cause::Record(origin(out)),
@@ -291,11 +376,16 @@ pub fn correct(
 }
 
 /// Ends the episode that would end first, to make room; `None` where there is none. It is
-/// told as ended when it was last seen: its deadline has not come.
-pub fn close_oldest(staged: &mut Staged<'_>) -> Option<Option<Alert>> {
+/// told as ended when it was last seen: its deadline has not come. One that waits is told first.
+pub fn close_oldest(staged: &mut Staged<'_>) -> Option<Vec<Alert>> {
     let (deadline, key) = staged.first(owner::EPISODE)?;
-    let closed = close(staged, key, deadline);
-    Some(closed.map(|alert| Alert { time: alert.last, ..alert }))
+    let mut out = Vec::new();
+    out.extend(due(staged, key.clone(), deadline, 0));
+    out.extend(close(staged, key, deadline));
+    for alert in &mut out {
+        alert.time = alert.last;
+    }
+    Some(out)
 }
 
 fn opened(sign: &Sign<'_>, origin: Origin, now: Millis) -> Alert {
@@ -331,10 +421,13 @@ fn opened(sign: &Sign<'_>, origin: Origin, now: Millis) -> Alert {
         score: None,
         tags: sign.tags.iter().take(TAGS_MAX).cloned().collect(),
         corrected: None,
+        group: None,
     }
 }
 
-fn key(sign: &Sign<'_>) -> Key {
+/// The key of a sign's episode.
+#[must_use]
+pub fn episode_key(sign: &Sign<'_>) -> Key {
     // Trouble of Weir itself must not drown in what else goes on in its partition.
     let own =
         sign.signal == CEILING || (sign.agent.is_empty() && sign.signal.starts_with("system."));
@@ -361,8 +454,9 @@ fn key_with(
     Key { owner: owner::EPISODE, id }
 }
 
-/// Version 1 had no tags, version 2 not who had a value before.
-const VERSION: u8 = 3;
+/// Version 1 had no tags, version 2 not who had a value before, version 3 no groups, and all that
+/// it knew had been told.
+const VERSION: u8 = 4;
 const COUNT_VERSION: u8 = 1;
 /// For keys that are about an agent and nothing that was done or found.
 const NOTHING: (Action, Family) = (Action::Allow, Family::System);
@@ -403,19 +497,14 @@ impl Episode {
             .maybe(score.as_deref())
             .texts(&alert.event_ids)
             .texts(&alert.tags);
-        let Some(seen) = &alert.seen else { return out.number(0).done() };
-        let place = seen.entry.map_or(0, |_| 1);
-        let (partition, offset) = seen.entry.unwrap_or_default();
-        out.number(1)
-            .millis(seen.at)
-            .text(&seen.tenant)
-            .text(&seen.agent)
-            .maybe(seen.session.as_deref())
-            .maybe(seen.user.as_deref())
-            .number(place)
-            .bytes(&partition.to_be_bytes())
-            .bytes(&offset.to_be_bytes())
-            .done()
+        let out = match &alert.seen {
+            None => out.number(0),
+            Some(seen) => put_seen(out, seen),
+        };
+        match &alert.group {
+            None => out.number(0).done(),
+            Some(group) => put_group(out, group).done(),
+        }
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -424,7 +513,7 @@ impl Episode {
         let mut from = Unpack::new(version, bytes).filter(|_| known)?;
         let (last, told) = (from.millis()?, from.millis()?);
         let count = u64::from_be_bytes(from.fixed()?);
-        let times = u32::from_be_bytes(from.fixed()?).max(1);
+        let times = u32::from_be_bytes(from.fixed()?).max(u32::from(version < 4));
         let [severity, confidence, enforced] = from.fixed()?;
         let first = from.millis()?;
         let episode = Origin {
@@ -466,6 +555,7 @@ impl Episode {
             tags: if version > 1 { from.texts()? } else { Vec::new() },
             seen: None,
             corrected: None,
+            group: None,
         };
         if version > 2 && from.number()? == 1 {
             alert.seen = Some(Seen {
@@ -480,8 +570,41 @@ impl Episode {
             let place = (i32::from_be_bytes(from.fixed()?), i64::from_be_bytes(from.fixed()?));
             alert.seen.iter_mut().for_each(|seen| seen.entry = told.then_some(place));
         }
+        if version > 3 && from.number()? == 1 {
+            alert.group = Some(take_group(&mut from)?);
+        }
         Some(Self { alert, told, times })
     }
+}
+
+fn put_seen(out: Pack, seen: &Seen) -> Pack {
+    let place = seen.entry.map_or(0, |_| 1);
+    let (partition, offset) = seen.entry.unwrap_or_default();
+    out.number(1)
+        .millis(seen.at)
+        .text(&seen.tenant)
+        .text(&seen.agent)
+        .maybe(seen.session.as_deref())
+        .maybe(seen.user.as_deref())
+        .number(place)
+        .bytes(&partition.to_be_bytes())
+        .bytes(&offset.to_be_bytes())
+}
+
+fn put_group(out: Pack, group: &Group) -> Pack {
+    let out = out.number(1).text(&group.about).number(group.agents);
+    let out = out.number(u64::from(group.estimated)).texts(&group.members);
+    let counted = out.number(group.shared.len() as u64);
+    group.shared.iter().fold(counted, |out, (what, value, n)| out.text(what).text(value).number(*n))
+}
+
+fn take_group(from: &mut Unpack<'_>) -> Option<Group> {
+    let (about, agents) = (from.text()?, from.number()?);
+    let (estimated, members) = (from.number()? == 1, from.texts()?);
+    let shared = (0..from.number()?)
+        .map(|_| Some((from.text()?, from.text()?, from.number()?)))
+        .collect::<Option<_>>()?;
+    Some(Group { about, agents, estimated, shared, members })
 }
 
 #[cfg(test)]
@@ -558,13 +681,13 @@ mod tests {
     fn what_was_written_before_there_were_tags_is_read() {
         let (partition, _) = run(1, &Folding::default());
         let staged = Staged::new(&partition);
-        let written = staged.get(&key(&sign("s", "e"))).unwrap().to_vec();
+        let written = staged.get(&episode_key(&sign("s", "e"))).unwrap().to_vec();
         let with = Episode::read(&written).unwrap();
         assert!(with.alert.tags.is_empty());
-        // Version 2 ends where it is said who had a value before, one byte for nobody, and
-        // version 1 where the tags begin, an empty list of one byte.
+        // Version 3 ends where a group would stand, one byte for none, version 2 where it is said
+        // who had a value before, and version 1 where the tags begin, an empty list of one byte.
         let mut before = written.clone();
-        for version in [2, 1] {
+        for version in [3, 2, 1] {
             before.pop();
             before[0] = version;
             assert_eq!(Episode::read(&before).as_ref(), Some(&with), "version {version}");
@@ -574,8 +697,90 @@ mod tests {
         let tagged = Sign { tags: &tags, ..sign("other", "e") };
         let origin = Origin { offset: 1, ordinal: 0 };
         fold(&mut staged, &Folding::default(), &tagged, origin, &mut Vec::new());
-        let read = staged.get(&key(&tagged)).and_then(Episode::read).unwrap();
+        let read = staged.get(&episode_key(&tagged)).and_then(Episode::read).unwrap();
         assert_eq!(read.alert.tags, tags);
+    }
+
+    /// A sign at a time, in a manner; gives what is told.
+    fn show(staged: &mut Staged<'_>, at: i64, hush: Hush, sign: &Sign<'_>) -> Vec<(State, u64)> {
+        staged.advance(Millis(at));
+        let mut told = Vec::new();
+        let manner = Manner { hush, ..Manner::default() };
+        let origin = Origin { offset: at, ordinal: 0 };
+        let key = episode_key(sign);
+        fold_in(staged, &Folding::default(), (key, sign), manner, origin, &mut told);
+        told.iter().map(|alert| (alert.state, alert.count)).collect()
+    }
+
+    #[test]
+    fn an_episode_that_waits_is_told_when_nobody_came_and_not_when_its_group_is() {
+        let partition = Partition::default();
+        let mut staged = Staged::new(&partition);
+        let one = sign("s", "e");
+        let idle = Folding::default().idle_ms;
+        assert_eq!(show(&mut staged, 0, Hush::Wait, &one), []);
+        assert_eq!(show(&mut staged, 1000, Hush::Wait, &one), []);
+        assert_eq!(staged.due(Millis(COMPANY_MS - 1)), None);
+        let (deadline, key) = staged.due(Millis(COMPANY_MS)).unwrap();
+        let told = due(&mut staged, key, deadline, idle).unwrap();
+        assert_eq!((told.state, told.count, told.time), (State::Open, 2, Millis(COMPANY_MS)));
+        assert_eq!(told.cause, Cause::Record(told.episode));
+        assert_eq!(told.event_ids, ["e", "e"]);
+        let (deadline, key) = staged.due(Millis(i64::MAX)).unwrap();
+        assert_eq!(deadline, Millis(1000 + idle));
+        assert_eq!(due(&mut staged, key, deadline, idle).unwrap().state, State::Closed);
+        assert_eq!(staged.count(owner::EPISODE), 0);
+
+        // Its group is told instead, until something else is to be said of it.
+        let other = sign("t", "e");
+        assert_eq!(show(&mut staged, 2000, Hush::Wait, &other), []);
+        hush(&mut staged, episode_key(&other), &Folding::default());
+        assert_eq!(show(&mut staged, 3000, Hush::Quiet, &other), []);
+        assert_eq!(staged.due(Millis(3000 + idle - 1)), None);
+        assert_eq!(show(&mut staged, 4000, Hush::No, &other), [(State::Open, 3)]);
+        // And one that is quiet to its end is never told.
+        let third = sign("u", "e");
+        assert_eq!(show(&mut staged, 5000, Hush::Quiet, &third), []);
+        hush(&mut staged, episode_key(&third), &Folding::default());
+        let key = episode_key(&third);
+        assert_eq!(due(&mut staged, key, Millis(5000 + idle), idle), None);
+        assert_eq!(staged.count(owner::EPISODE), 1);
+        // One that was told goes on without updates in its group, but for what is graver.
+        assert_eq!(show(&mut staged, 400_000, Hush::Quiet, &other), []);
+        let graver = Sign { severity: Severity::Critical, ..other };
+        assert_eq!(show(&mut staged, 400_001, Hush::Quiet, &graver), [(State::Update, 5)]);
+    }
+
+    #[test]
+    fn room_is_made_by_telling_what_waited() {
+        let partition = Partition::default();
+        let mut staged = Staged::new(&partition);
+        assert_eq!(show(&mut staged, 7, Hush::Wait, &sign("s", "e")), []);
+        let told = close_oldest(&mut staged).unwrap();
+        let states: Vec<_> = told.iter().map(|alert| (alert.state, alert.time)).collect();
+        assert_eq!(states, [(State::Open, Millis(7)), (State::Closed, Millis(7))]);
+        assert_eq!(staged.count(owner::EPISODE), 0);
+    }
+
+    #[test]
+    fn what_is_said_of_a_group_is_read_back() {
+        let group = Group {
+            about: "amount".into(),
+            agents: 40,
+            estimated: true,
+            shared: vec![("model".into(), "m".into(), 39)],
+            members: vec!["a".into(), "b".into()],
+        };
+        let partition = Partition::default();
+        let mut staged = Staged::new(&partition);
+        let mut told = Vec::new();
+        let one = sign("s", "e");
+        let manner = Manner { group: Some(&group), ..Manner::default() };
+        let origin = Origin { offset: 0, ordinal: 0 };
+        let key = episode_key(&one);
+        fold_in(&mut staged, &Folding::default(), (key.clone(), &one), manner, origin, &mut told);
+        let closed = close(&mut staged, key, Millis(9)).unwrap();
+        assert_eq!((&told[0].group, &closed.group), (&Some(group.clone()), &Some(group)));
     }
 
     #[test]

@@ -4,15 +4,18 @@
 //! by tenant, agent, session, action and family, fold into one episode ([`fold`]): the first
 //! opens it, later ones are counted and told at growing intervals of the partition's clock,
 //! and when it has been quiet long enough its deadline closes it with the total ([`close`]).
+//! Where many agents of a class show the same within an hour, one group is told ([`Crowd`]).
 
+mod crowd;
 mod episode;
 
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Seen, Severity};
 
+pub use crowd::{COMMON, COMPANY_MS, CROWD_MS, Common, Crowd, Group, Hush, Mark, Need, Standing};
 pub use episode::{
-    CORRECTED, Figures, Folding, Sign, close, close_family, close_oldest, correct, fold,
-    fold_figures,
+    CORRECTED, Figures, Folding, Manner, Sign, close, close_family, close_oldest, correct, due,
+    episode_key, fold, fold_figures, fold_in, hush,
 };
 
 /// What an alert does to its episode.
@@ -119,6 +122,8 @@ pub struct Alert {
     pub tags: Vec<String>,
     /// What this alert takes back of earlier ones or adds to them, without a new sign.
     pub corrected: Option<Correction>,
+    /// Of one alert for many agents: how many, and what they share.
+    pub group: Option<Group>,
 }
 
 /// What is known better now of the evidence of an episode. Scores stay as they were told.

@@ -241,6 +241,12 @@ impl Class {
         *count = count.saturating_add(1);
     }
 
+    /// How many agents it has had.
+    #[must_use]
+    pub fn agents(&self) -> u32 {
+        self.agents
+    }
+
     /// Of the windows of a feature that were counted since an earlier state of the class, how
     /// many were at or beyond 10^-k by what that state would have said, and how many there were.
     #[must_use]

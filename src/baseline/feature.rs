@@ -57,6 +57,20 @@ impl Group {
     /// Those that are added up.
     pub(super) const ALL: [Self; 6] =
         [Self::Amount, Self::Timing, Self::Failure, Self::Novelty, Self::Session, Self::Drift];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Amount => "amount",
+            Self::Timing => "timing",
+            Self::Failure => "failure",
+            Self::Novelty => "novelty",
+            Self::Session => "session",
+            Self::Drift => "drift",
+            Self::Joint => "joint",
+        }
+    }
 }
 
 features! {

@@ -523,7 +523,7 @@ fn novelty(
 
 /// Whether model, prompt or tools changed within the day before, closed hours and those
 /// that are still open alike.
-fn rolled_out(profile: &Profile, ts: i64) -> bool {
+pub(super) fn rolled_out(profile: &Profile, ts: i64) -> bool {
     let deployed = i64::from(profile.deployed_s) * 1000;
     let lately = deployed > profile.first + HOUR && ts - deployed < 24 * HOUR;
     let hour = hour_of(ts);

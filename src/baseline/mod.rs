@@ -204,6 +204,8 @@ pub struct Judgement {
     pub order: Order,
     /// Hours until the profile counts as learned; 0 then.
     pub learning_hours: u32,
+    /// Whether something is to be told of an agent that is within a day of a rollout.
+    pub fresh: bool,
 }
 
 impl Judgement {
@@ -275,6 +277,7 @@ pub fn observe(
     first_uses(class, profile, seen, ts, session);
     let age = profile.age_hours(hour) as u32;
     said.learning_hours = LEARNING_HOURS.saturating_sub(age);
+    said.fresh = said.level.is_some() && judge::rolled_out(profile, ts);
     said
 }
 

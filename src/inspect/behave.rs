@@ -10,16 +10,18 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::alert::{
-    Alert, CORRECTED, Correction, Figures, Folding, close_family, correct, fold_figures,
+    Alert, CORRECTED, Correction, Figures, Folding, Hush, Manner, Origin, close_family, correct,
+    episode_key, fold_in,
 };
 use crate::baseline::{
-    self, Class, Closed, Feature, Judgement, Level, Mode as Judged, NAMES, Observation, Profile,
-    RuleHit,
+    self, Anomaly, Class, Closed, Feature, Judgement, Level, Mode as Judged, NAMES, Observation,
+    Profile, RuleHit,
 };
 use crate::event::{Carrier, Event, Kind, Millis, Place};
 use crate::finding::{Action, Confidence, Family, Finding, Severity, Source, standard_tags};
 use crate::inspect::decide::{origin, sign};
-use crate::inspect::{Incoming, Reason, Setup};
+use crate::inspect::together::{Signs, look};
+use crate::inspect::{Incoming, Limits, Reason, Setup};
 use crate::policy::{Mode, Orders, Scope};
 use crate::state::{Key, Object, Staged, owner};
 
@@ -27,17 +29,23 @@ use crate::state::{Key, Object, Staged, owner};
 const FORGOTTEN_DAYS: i64 = 60;
 /// Classes of agents that a partition knows; agents of others share one.
 const CLASSES: usize = 1000;
-/// Behaviour that comes back within this is the same trouble.
-const IDLE_MS: i64 = 3_600_000;
+/// Behaviour that comes back within this is the same trouble. What its first minute's hour comes to
+/// is known with the agent's first event ten minutes after that hour at the latest, and is told
+/// while the episode is open: five minutes are left for that event.
+pub const BEHAVIOR_IDLE_MS: i64 = 3_600_000 + baseline::LATENESS_MS + 300_000;
 const DAY_MS: i64 = 86_400_000;
 /// Version of the entry of an accepted agent, which holds nothing but its deadline.
 const ACCEPTED_VERSION: u8 = 1;
+/// Alerts of one record are numbered from 0; an episode that begins without one is named by this.
+const UNTOLD: u32 = 1 << 18;
 /// Strings of an event that are looked through for destinations.
 const FIELDS_MAX: usize = 64;
 
 /// What the baseline says of an event.
 pub(super) struct Said {
     judgement: Judgement,
+    /// Agents of its class.
+    agents: u32,
     /// An operator has called what the agent does now usual: it is on record and not told.
     accepted: bool,
 }
@@ -72,8 +80,9 @@ pub(super) fn judge(
     // A deadline by the day, so that it does not change with every event.
     let forgotten = Some(Millis((now.0.div_euclid(DAY_MS) + FORGOTTEN_DAYS) * DAY_MS));
     staged.keep(profile_key, profile, forgotten);
+    let agents = class.agents();
     staged.keep(class_key, class, forgotten);
-    Some(Said { judgement, accepted })
+    Some(Said { judgement, agents, accepted })
 }
 
 /// Where an agent's profile is kept.
@@ -145,7 +154,7 @@ pub(super) fn reasons(
     ordered: Option<Mode>,
     reasons: &mut Vec<Reason>,
 ) {
-    let Said { judgement: said, accepted } = said;
+    let Said { judgement: said, accepted, .. } = said;
     let literal = setup.behavior.mode == Judged::Literal;
     let mut add = |source: Source, confidence: Confidence, told: bool| {
         let found = Finding::whole(Arc::new(source), confidence);
@@ -261,10 +270,42 @@ pub(super) fn tell(
     sign.enforced = reasons.iter().filter(told).any(|reason| reason.mode == Mode::Enforce);
     sign.action =
         reasons.iter().filter(told).map(|reason| reason.action).max().unwrap_or(sign.action);
-    let folding =
-        Folding { idle_ms: setup.limits.folding.idle_ms.max(IDLE_MS), ..setup.limits.folding };
+    let folding = behavior_folding(&setup.limits);
     let figures = figures.map(|(_, figures)| figures).unwrap_or_default();
-    fold_figures(staged, &folding, &sign, figures, origin(incoming, alerts), alerts);
+    let key = episode_key(&sign);
+    let heard = |anomaly: &&Anomaly| {
+        let signal = anomaly.feature.signal();
+        reasons.iter().filter(told).any(|reason| reason.finding.source.kind == signal)
+    };
+    let Judgement { anomalies, level, fresh, .. } = &said.judgement;
+    let signs: Vec<Anomaly> = anomalies.iter().flatten().filter(heard).copied().collect();
+    // The fixed rules are told as they stand.
+    let hush = if setup.behavior.mode == Judged::Literal {
+        Hush::No
+    } else {
+        let signs = Signs {
+            told: &signs,
+            level: level.unwrap_or(Level::Warning),
+            fresh: *fresh,
+            agents: said.agents,
+            warnings_per_week: setup.behavior.warnings_per_week,
+        };
+        look(staged, &folding, incoming, &signs, &sign, alerts)
+    };
+    let manner = Manner { figures, hush, group: None };
+    // Its episode may begin without an alert and be told by another record's: its name must not
+    // be taken by the next alert of this one.
+    let place = if hush == Hush::No {
+        origin(incoming, alerts)
+    } else {
+        Origin { offset: incoming.at.offset, ordinal: UNTOLD }
+    };
+    fold_in(staged, &folding, (key, &sign), manner, place, alerts);
+}
+
+/// How behaviour folds.
+pub fn behavior_folding(limits: &Limits) -> Folding {
+    Folding { idle_ms: limits.folding.idle_ms.max(BEHAVIOR_IDLE_MS), ..limits.folding }
 }
 
 /// The signal that is told first, with its numbers.
@@ -308,7 +349,7 @@ fn rule_text(hit: &RuleHit) -> String {
     format!("{}: {} against {}", hit.rule.text(), round(hit.actual), round(hit.baseline))
 }
 
-fn anomaly_text(anomaly: &baseline::Anomaly) -> String {
+fn anomaly_text(anomaly: &Anomaly) -> String {
     let mut text = anomaly.feature.about().to_owned();
     let (actual, typical, high) =
         (round(anomaly.actual), round(anomaly.typical), round(anomaly.high));
@@ -389,9 +430,7 @@ fn observation(event: &Event<'_>, now: Millis, learn: bool) -> Observation {
     for (slot, class) in seen.data.iter_mut().zip(&event.data_classes) {
         *slot = baseline::name(class);
     }
-    if event.kind == Kind::ToolCall {
-        destinations(event, &mut seen.destinations);
-    }
+    destinations(event, &mut seen.destinations);
     seen
 }
 
@@ -440,9 +479,19 @@ const WHERE: [&str; 16] = [
     "target",
 ];
 
-/// The hosts and mail domains that a call's parameters name.
+/// Hashes of the hosts and mail domains that a call's parameters name.
 fn destinations(event: &Event<'_>, into: &mut [u32; NAMES]) {
-    let mut free = 0;
+    for (slot, host) in into.iter_mut().zip(hosts(event)) {
+        *slot = baseline::name(&host);
+    }
+}
+
+/// The hosts and mail domains that a call's parameters name, the first few, in order of the text.
+pub(super) fn hosts(event: &Event<'_>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    if event.kind != Kind::ToolCall {
+        return out;
+    }
     let values = event
         .fields
         .iter()
@@ -453,14 +502,12 @@ fn destinations(event: &Event<'_>, into: &mut [u32; NAMES]) {
             .context_keys(field.node)
             .any(|key| WHERE.iter().any(|name| key.eq_ignore_ascii_case(name)));
         let Some(domain) = named.then(|| domain(&field.text)).flatten() else { continue };
-        let hash = baseline::name(&domain.to_ascii_lowercase());
-        if into.contains(&hash) {
-            continue;
+        let host = domain.to_ascii_lowercase();
+        if out.len() < NAMES && !out.contains(&host) {
+            out.push(host);
         }
-        let Some(slot) = into.get_mut(free) else { return };
-        *slot = hash;
-        free += 1;
     }
+    out
 }
 
 /// The host of an address or of a mail address, or the text itself where it is one.

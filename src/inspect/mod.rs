@@ -14,6 +14,7 @@ mod route;
 mod scores;
 mod taint;
 mod streams;
+mod together;
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use crate::redact::{Edit, Key32};
 use crate::state::Item;
 
 pub use arrival::item;
-pub use behave::{accept, profile_key, reset};
+pub use behave::{BEHAVIOR_IDLE_MS, accept, behavior_folding, profile_key, reset};
 pub use decide::{decide, decide_tick};
 pub use govern::{approve, call_hash, grant, resume};
 pub use late::second_look;

@@ -17,8 +17,8 @@ use crate::event::{Event, Kind, Millis};
 use crate::finding::Action;
 use crate::inspect::{
     At, Closing, Incoming, Notes, Prints, Readers, Setup, StreamNotes, Table, Why, abandon, accept,
-    approve, begin, crowded_out, decide, decide_tick, forget, grant, item, partition_of, prints,
-    reset, resume, second_look,
+    approve, begin, behavior_folding, crowded_out, decide, decide_tick, forget, grant, item,
+    partition_of, prints, reset, resume, second_look,
 };
 use crate::pipeline::asking::{Asked, Asking, Second};
 use crate::pipeline::log::{InRecord, OutRecord};
@@ -349,7 +349,8 @@ impl Step {
         while let Some((deadline, key)) = staged.due(until) {
             match key.owner {
                 owner::EPISODE => {
-                    if let Some(alert) = alert::close(staged, key, deadline) {
+                    let idle_ms = behavior_folding(&self.setup.limits).idle_ms;
+                    if let Some(alert) = alert::due(staged, key, deadline, idle_ms) {
                         out.push(outputs::alert(self, partition, &alert, Vec::new()));
                     }
                 }

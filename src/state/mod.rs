@@ -54,6 +54,8 @@ pub mod owner {
     pub const ACCEPTED: u8 = 10;
     /// Agents: alerts opened within the hour.
     pub const ALERTED: u8 = 11;
+    /// Classes of agents: who showed the same lately.
+    pub const CROWD: u8 = 12;
     /// Sessions: labels and quotas used up.
     pub const CONVERSATION: u8 = 16;
     /// Agents: quotas over time, tools used before.

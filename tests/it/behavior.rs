@@ -193,6 +193,16 @@ fn a_destination_in_the_parameters_is_a_first_use_like_a_tool() {
 /// score is not.
 #[test]
 fn evidence_that_a_whole_hour_does_not_bear_out_is_taken_back_in_an_update() {
+    taken_back(15);
+}
+
+/// The hour ends an hour after its first minute, and closes ten minutes and an event later.
+#[test]
+fn evidence_of_an_hours_first_minutes_can_still_be_taken_back_when_the_hour_closes() {
+    taken_back(0);
+}
+
+fn taken_back(minute: i64) {
     let mut log = Log::new();
     let mut result = |ts: i64, who: usize, failed: bool| {
         let offset = log.0.len();
@@ -219,9 +229,8 @@ fn evidence_that_a_whole_hour_does_not_bear_out_is_taken_back_in_an_update() {
         }
     }
     let start = START + 10 * DAY;
-    // Late enough in the hour for the episode to be open still when the hour closes.
     for n in 0..20 {
-        result(start + 15 * 60_000 + n * 10_000, 0, true);
+        result(start + minute * 60_000 + n * 10_000, 0, true);
     }
     for n in 0..60 {
         for who in 1..8 {
@@ -255,4 +264,191 @@ fn evidence_that_a_whole_hour_does_not_bear_out_is_taken_back_in_an_update() {
         assert!(told["score"].as_f64() >= of_first[0]["score"].as_f64(), "{told}");
     }
     assert_eq!(correction["score"], closed["score"], "a score is never rewritten");
+}
+
+/// Twelve agents of one class that do the same every hour.
+struct Fleet {
+    log: Log,
+    agents: usize,
+}
+
+impl Fleet {
+    fn steady(days: i64) -> Self {
+        let mut fleet = Self { log: Log::new(), agents: 12 };
+        for hour in 0..days * 24 {
+            for n in 0..8 {
+                for who in 0..fleet.agents {
+                    let ts = START + hour * HOUR + n * 240_000 + who as i64 * 1_000;
+                    // No two calls alike: a constant series would make anything critical.
+                    let tokens = 300 + (hour * 37 + n * 101 + who as i64 * 53) % 300;
+                    fleet.event(ts, ts, (who, "d1"), tokens);
+                }
+            }
+        }
+        fleet
+    }
+
+    fn event(&mut self, ts: i64, now: i64, (who, deployment): (usize, &str), tokens: i64) {
+        let offset = self.log.0.len();
+        let value = format!(
+            r#"{{"v":1,"id":"e{offset}","ts":{ts},"kind":"tool_call","agent":{{"id":"bot{who:02}","type":"support"}},"session":"s{who}-{}","deployment":{{"id":"{deployment}"}},"model":"m-9","tool":{{"name":"search","params":{{"q":"order"}}}},"usage":{{"tokens_in":{tokens},"tokens_out":0}}}}"#,
+            ts / HOUR
+        );
+        self.log.0.push(InRecord {
+            partition: 0,
+            offset: offset as i64,
+            timestamp: Millis(now),
+            key: Some(format!("bot{who:02}").into_bytes()),
+            value: Some(value.into_bytes()),
+            headers: Vec::new(),
+        });
+    }
+
+    /// A rollout to all of them, after which each call takes six times the tokens. `delay` is how
+    /// much later than it happened an event arrives.
+    fn rollout(&mut self, start: i64, hours: i64, delay: impl Fn(usize, i64) -> i64) {
+        let mut events = Vec::new();
+        for hour in 0..hours {
+            for n in 0..8 {
+                for who in 0..self.agents {
+                    let ts = start + hour * HOUR + n * 240_000 + who as i64 * 1_000;
+                    let tokens = 6 * (300 + (hour * 37 + n * 101 + who as i64 * 53) % 300);
+                    events.push((ts + delay(who, ts), ts, who, tokens));
+                }
+            }
+        }
+        events.sort_unstable();
+        for (now, ts, who, tokens) in events {
+            self.event(ts, now, (who, "d2"), tokens);
+        }
+    }
+
+    fn told(&self) -> Vec<Value> {
+        let alerts = alerts(&run(&step(Mode::Calibrated), &self.log));
+        alerts.into_iter().map(|(alert, _)| alert).filter(|a| a["family"] == "behavior").collect()
+    }
+}
+
+fn opened(told: &[Value]) -> Vec<(&str, &str)> {
+    let open = told.iter().filter(|alert| alert["state"] == "open");
+    open.map(|alert| (alert["agent"].as_str().unwrap(), alert["signal"].as_str().unwrap()))
+        .collect()
+}
+
+const ROLLED_OUT: i64 = START + 10 * DAY + 9 * HOUR;
+
+#[test]
+fn a_rollout_that_changes_all_agents_of_a_class_is_one_alert() {
+    let mut fleet = Fleet::steady(10);
+    assert!(fleet.told().is_empty());
+    fleet.rollout(ROLLED_OUT, 3, |_, _| 0);
+    let told = fleet.told();
+    assert_eq!(opened(&told), [("bot00", "behavior.group")], "{told:#?}");
+    let closed: Vec<&Value> = told.iter().filter(|alert| alert["state"] == "closed").collect();
+    let [closed] = closed[..] else { panic!("{told:#?}") };
+    let group = &closed["group"];
+    assert_eq!((&group["agents"], &group["type"]), (&12.into(), &"support".into()), "{group}");
+    let shared: Vec<(&str, &str)> = group["shared"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["what"].as_str().unwrap(), one["value"].as_str().unwrap()))
+        .collect();
+    assert_eq!(shared, [("deployment", "d2"), ("model", "m-9"), ("tool", "search")]);
+    assert_eq!(group["members"].as_array().unwrap().len(), 12);
+    assert_eq!(closed["episode"], told[0]["episode"]);
+}
+
+/// One of them also uses thirty times the tokens of the others, and another makes four hundred calls.
+#[test]
+fn an_attack_on_one_agent_inside_a_rollout_is_told() {
+    let mut fleet = Fleet::steady(10);
+    fleet.rollout(ROLLED_OUT, 2, |_, _| 0);
+    let later = ROLLED_OUT + 2 * HOUR;
+    fleet.rollout(later, 1, |_, _| 0);
+    for n in 0..10 {
+        let ts = later + 50 * 60_000 + n * 1000;
+        fleet.event(ts, ts, (3, "d2"), 80_000);
+    }
+    for n in 0..400 {
+        let ts = later + 51 * 60_000 + n * 100;
+        fleet.event(ts, ts, (5, "d2"), 400);
+    }
+    let told = fleet.told();
+    let opened = opened(&told);
+    assert_eq!(opened.iter().filter(|one| one.1 == "behavior.group").count(), 1, "{opened:?}");
+    for agent in ["bot03", "bot05"] {
+        assert!(opened.iter().any(|one| one.0 == agent), "{agent}: {opened:?}");
+    }
+    assert_eq!(opened.len(), 3, "{opened:?}");
+}
+
+/// Whatever order the events of a rollout come in, within ten minutes, the group says the same.
+#[test]
+fn a_group_is_the_same_in_any_order_of_arrival_within_the_lateness() {
+    let mut expected = None;
+    for seed in 0..6_i64 {
+        let mut fleet = Fleet::steady(10);
+        fleet.rollout(ROLLED_OUT, 3, |who, ts| {
+            // From nothing to nine minutes, by agent and time; none for the first.
+            seed * ((who as i64 * 7919 + ts / 1000 * 104_729) % 540_000) / 5
+        });
+        let told = fleet.told();
+        let opened: Vec<&str> = opened(&told).into_iter().map(|one| one.1).collect();
+        assert_eq!(opened, ["behavior.group"], "{seed}: {told:#?}");
+        let closed = told.iter().find(|alert| alert["state"] == "closed").unwrap();
+        let group = closed["group"].clone();
+        assert_eq!(expected.get_or_insert(group.clone()), &group, "{seed}");
+    }
+}
+
+/// State thrown away again and again and read back from its changelog, as after a crash.
+#[test]
+fn groups_and_profiles_survive_a_restore_byte_for_byte() {
+    let mut fleet = Fleet::steady(6);
+    let mut rolled = Fleet { log: Log::new(), agents: 12 };
+    std::mem::swap(&mut rolled.log, &mut fleet.log);
+    rolled.rollout(START + 6 * DAY + 9 * HOUR, 2, |_, _| 0);
+    let (step, rules) = (step(Mode::Calibrated), no_rules());
+    let whole = run(&step, &rolled.log);
+    let mut out = Vec::new();
+    let mut kept = Vec::new();
+    let mut state = weir::state::Partition::default();
+    let mut readers = weir::inspect::Readers::new(&rules, "none");
+    let orders = weir::policy::Orders::default();
+    // From the last quiet hours on, through the rollout.
+    let quiet = rolled.log.0.len() - 600;
+    let mut cut = |out: &mut Vec<OutRecord>, n: usize, record: Option<&InRecord>| {
+        let mut staged = weir::state::Staged::new(&state);
+        match record {
+            Some(record) => {
+                let scanned = step.scan(&mut rules.scratch(), record);
+                step.record(&mut staged, (&orders, &mut readers), record, &scanned, 0, out);
+            }
+            None => {
+                step.timers(&mut staged, (&orders, &mut readers), 0, Millis(i64::MAX), out);
+            }
+        }
+        let changes = staged.into_changes();
+        kept.extend(changes.records());
+        state.apply(changes);
+        if n >= quiet && n.is_multiple_of(97) {
+            let mut restored = weir::state::Partition::default();
+            for (key, value) in &kept {
+                restored.restore(key, value.as_deref()).unwrap();
+            }
+            assert!(restored.remembers_as(&state), "record {n}");
+            state = restored;
+        }
+    };
+    for (n, record) in rolled.log.0.iter().enumerate() {
+        cut(&mut out, n, Some(record));
+    }
+    cut(&mut out, 0, None);
+    let shown = |out: &[OutRecord]| -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let alerts = out.iter().filter(|record| record.topic == Topic::Alerts);
+        alerts.map(|record| (record.key.clone(), record.value.clone())).collect()
+    };
+    assert!(!shown(&out).is_empty());
+    assert_eq!(shown(&out), shown(&whole));
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weir::alert::{Alert, Cause, Correction, Origin, State};
+use weir::alert::{Alert, Cause, Correction, Group, Origin, State};
 use weir::audit::record::{Frame, Result as Outcome, Why};
 use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
@@ -454,6 +454,13 @@ fn alerts() -> Vec<Alert> {
             withdrawn: vec!["behavior.errors".into()],
             added: vec!["behavior.volume".into()],
         }),
+        group: Some(Group {
+            about: "amount".into(),
+            agents: 300,
+            estimated: true,
+            shared: vec![("model".into(), "m-2".into(), 250)],
+            members: vec!["a".into(), "b".into()],
+        }),
     };
     let bare = Alert {
         tenant: String::new(),
@@ -469,6 +476,7 @@ fn alerts() -> Vec<Alert> {
         tags: vec![],
         event_ids: vec![],
         corrected: None,
+        group: None,
         ..full.clone()
     };
     let mut all = vec![bare];

@@ -2,22 +2,26 @@
 //!
 //! Every detector's hits fold into episodes of an agent with the same idle time, so that none
 //! gains by shouting. An incident is found when a hit inside it names a signal that may claim
-//! it; an episode that opens outside of any incident of its agent is a false alert.
+//! it; an episode that opens outside of any incident of its agent is a false alert. Of the
+//! calibrated judgement those that show what many agents of their class show wait, or stand in
+//! their group's one alert, as in the pipeline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
 use super::incidents::{Incident, Kind};
 use super::oracle::power;
 use super::simple::{SIGNALS, Simple};
 use super::world::{Agent, CLASSES, DAY, HOUR, Moment, Name, START, What, World};
+use crate::alert::{COMMON, COMPANY_MS, Common, Crowd, Hush, Mark, Need, Standing};
 use crate::baseline::{
-    Class, FEATURES, Feature, Judgement, Level, Observation, Profile, Rule, Settings, name, observe,
+    Class, FEATURES, Feature, Group, Judgement, Level, Observation, Profile, Rule, Settings, name,
+    observe,
 };
 use crate::event::Millis;
 
 /// An episode ends after so long without a hit.
-const IDLE: i64 = HOUR;
+const IDLE: i64 = crate::inspect::BEHAVIOR_IDLE_MS;
 /// What is told so long after an incident's end still counts for it: hours are judged whole
 /// when they have closed.
 const GRACE: i64 = 90 * 60_000;
@@ -31,13 +35,24 @@ const DETECTORS: [&str; 5] =
 struct Episode {
     last: i64,
     critical: bool,
+    /// Whether it stands in its group's, untold.
+    quiet: bool,
 }
 
 impl Default for Episode {
     fn default() -> Self {
-        Self { last: i64::MIN / 2, critical: false }
+        Self { last: i64::MIN / 2, critical: false, quiet: false }
     }
 }
+
+/// What agents of a class showed lately, and when their group's episode had its last sign.
+struct Together {
+    crowd: Crowd,
+    last: i64,
+}
+
+/// Class, what is unusual, the thing that is new, whether it is critical.
+type Shown = (u8, Group, String, bool);
 
 /// How an incident was found by one detector.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +86,12 @@ struct Run<'w> {
     incident_of: Vec<Option<usize>>,
     incident_calls: Vec<u32>,
     scores: [Score; DETECTORS.len()],
+    together: BTreeMap<Shown, Together>,
+    groups: u32,
+    grouped: u64,
+    /// Agents that wait for others, by when they are told, and what they showed.
+    waiting: VecDeque<(i64, u32)>,
+    held: BTreeMap<u32, Vec<(Moment, Judgement)>>,
     now: i64,
     events: u64,
 }
@@ -93,6 +114,11 @@ pub(super) fn run(world: &mut World, settings: &Settings, quiet_days: i64) -> St
         incident_of,
         incident_calls: vec![0; world.incidents.len()],
         scores: Default::default(),
+        together: BTreeMap::new(),
+        groups: 0,
+        grouped: 0,
+        waiting: VecDeque::new(),
+        held: BTreeMap::new(),
         now: START,
         events: 0,
     };
@@ -107,12 +133,14 @@ pub(super) fn run(world: &mut World, settings: &Settings, quiet_days: i64) -> St
         }
         day += 1;
     }
+    run.release(&world.agents, &world.incidents, i64::MAX);
     run.report(world, &before)
 }
 
 impl Run<'_> {
     fn see(&mut self, agents: &[Agent], incidents: &[Incident], moment: &Moment) {
         self.now = self.now.max(moment.arrival);
+        self.release(agents, incidents, self.now);
         if moment.repeat {
             // The pipeline knows a record that came before and moves no baseline for it.
             return;
@@ -132,22 +160,39 @@ impl Run<'_> {
         let own = self.incident_of[index].map(|at| (at, &incidents[at]));
         let agent = &agents[index];
         if said.level.is_some() {
-            // What a closed hour says is about that hour, however much later the agent's next
-            // event closes it.
-            let mut hours: Vec<u32> = said.anomalies.iter().flatten().map(|a| a.hour).collect();
-            hours.sort_unstable();
-            hours.dedup();
-            for hour in hours {
-                let of_hour = said.anomalies.iter().flatten().filter(|told| told.hour == hour);
-                let signals: Vec<&str> = of_hour.map(|told| last(told.feature.signal())).collect();
-                let about = moment.ts.min((i64::from(hour) + 1) * HOUR - 1);
-                let critical = said.level == Some(Level::Critical);
-                self.told(0, agent, own, (moment, about), &signals, critical);
+            let index = moment.agent;
+            let episode = self.episodes[index as usize][0];
+            let is_told = self.now - episode.last <= IDLE && !episode.quiet;
+            match self.stand(agent, moment, &said) {
+                Hush::Wait if !is_told => {
+                    let held = self.held.entry(index).or_default();
+                    if held.is_empty() {
+                        self.waiting.push_back((self.now + COMPANY_MS, index));
+                    }
+                    held.push((moment.clone(), said));
+                }
+                Hush::Quiet if !is_told => {
+                    self.held.remove(&index);
+                    let episode = &mut self.episodes[index as usize][0];
+                    *episode = Episode { last: moment.ts, critical: false, quiet: true };
+                }
+                _ => {
+                    self.held.remove(&index);
+                    self.calibrated(agent, own, (moment, 0), &said);
+                }
             }
         }
         if let Some(level) = said.literal() {
             let signals = rule_signals(&said);
-            self.told(1, agent, own, (moment, moment.ts), &signals, level == Level::Critical);
+            self.told(
+                1,
+                agent,
+                own,
+                (moment.ts, moment),
+                moment.ts,
+                &signals,
+                level == Level::Critical,
+            );
         }
         for (detector, bits) in [(2, hits.ratio), (3, hits.z), (4, hits.ewma)] {
             if bits != 0 {
@@ -161,7 +206,8 @@ impl Run<'_> {
                     detector,
                     agent,
                     own,
-                    (moment, moment.ts),
+                    (moment.ts, moment),
+                    moment.ts,
                     &signals,
                     bits.count_ones() > 2,
                 );
@@ -202,18 +248,130 @@ impl Run<'_> {
         seen
     }
 
-    /// Takes one hit of a detector, told at a moment about a time.
+    /// Tells those that have waited long enough.
+    fn release(&mut self, agents: &[Agent], incidents: &[Incident], now: i64) {
+        while let Some((due, index)) = self.waiting.pop_front_if(|waiting| waiting.0 <= now) {
+            for (moment, said) in self.held.remove(&index).unwrap_or_default() {
+                let own = self.incident_of[index as usize].map(|at| (at, &incidents[at]));
+                let late = (due - moment.arrival).max(0);
+                self.calibrated(&agents[index as usize], own, (&moment, late), &said);
+            }
+        }
+    }
+
+    /// What the calibrated judgement says at a moment, told so many milliseconds after it.
+    fn calibrated(
+        &mut self,
+        agent: &Agent,
+        own: Option<(usize, &Incident)>,
+        (moment, late): (&Moment, i64),
+        said: &Judgement,
+    ) {
+        // What a closed hour says is about that hour, however much later the agent's next
+        // event closes it.
+        let mut hours: Vec<u32> = said.anomalies.iter().flatten().map(|a| a.hour).collect();
+        hours.sort_unstable();
+        hours.dedup();
+        for hour in hours {
+            let of_hour = said.anomalies.iter().flatten().filter(|told| told.hour == hour);
+            let signals: Vec<&str> = of_hour.map(|told| last(told.feature.signal())).collect();
+            let about = moment.ts.min((i64::from(hour) + 1) * HOUR - 1);
+            let critical = said.level == Some(Level::Critical);
+            self.told(0, agent, own, (moment.ts + late, moment), about, &signals, critical);
+        }
+    }
+
+    /// Where a sign stands among those of the agent's class.
+    fn stand(&mut self, agent: &Agent, moment: &Moment, said: &Judgement) -> Hush {
+        let grave = said.level == Some(Level::Critical);
+        let name = |name: Option<Name>| name.map_or(String::new(), |name| name.to_string());
+        let texts = [Some(moment.tool), moment.destination, moment.data].map(name);
+        let mut shown: Vec<(Shown, u8)> = Vec::new();
+        for told in said.anomalies.iter().flatten() {
+            let item = match told.feature {
+                Feature::NewTool => texts[0].clone(),
+                Feature::NewDestination => texts[1].clone(),
+                Feature::NewData => texts[2].clone(),
+                _ => String::new(),
+            };
+            let key = (agent.class, told.feature.group(), item, grave);
+            let score = told.score.round() as u8;
+            match shown.iter_mut().find(|one| one.0 == key) {
+                Some(one) => one.1 = one.1.max(score),
+                None => shown.push((key, score)),
+            }
+        }
+        if shown.len() > 1 {
+            shown.retain(|(key, _)| key.1 != Group::Joint);
+        }
+        let deployment = moment.deployment.to_string();
+        let mut common = [None; COMMON];
+        common[Common::Deployment as usize] = Some(deployment.as_str());
+        for (kind, text) in
+            [Common::Tool, Common::Destination, Common::Data].into_iter().zip(&texts)
+        {
+            common[kind as usize] = Some(text.as_str());
+        }
+        let agents = self.classes[usize::from(agent.class)].agents();
+        let need = Need::of(agents, self.settings.warnings_per_week);
+        // Evenly spread, and back again: an odd factor has an inverse.
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&u64::from(moment.agent).wrapping_mul(SPREAD).to_be_bytes());
+        id[8..12].copy_from_slice(&moment.agent.to_be_bytes());
+        let (n, now) = (shown.len(), self.now);
+        let mut standings = Vec::new();
+        for (key, score) in shown {
+            let grave = key.3;
+            let together = self
+                .together
+                .entry(key)
+                .or_insert_with(|| Together { crowd: Crowd::default(), last: i64::MIN / 2 });
+            let at = Millis(moment.ts);
+            let mark = Mark { id, agent: &agent.id, at, score, whole: n == 1, common };
+            let (standing, formed) = together.crowd.see(&mark, need, now - together.last <= IDLE);
+            if standing == Standing::Member || !formed.is_empty() {
+                together.last = now;
+                self.grouped += 1;
+            }
+            if !formed.is_empty() && moment.ts >= self.test_from {
+                // One alert for all of them, of which nobody is in an incident of his own.
+                self.groups += 1;
+                let score = &mut self.scores[0];
+                score.warnings += 1;
+                score.criticals += u32::from(grave);
+                score.by_class[usize::from(agent.class)] += 1;
+                *score.by_stress.entry("group").or_default() += 1;
+                *score.by_signal.entry("group".to_owned()).or_default() += 1;
+            }
+            for id in formed {
+                let Some(index) = id.get(8..12).and_then(|of| of.first_chunk()) else { continue };
+                let index = u32::from_be_bytes(*index);
+                if index != moment.agent && self.held.remove(&index).is_some() {
+                    let episode = &mut self.episodes[index as usize][0];
+                    *episode = Episode { last: moment.ts, critical: false, quiet: true };
+                }
+            }
+            standings.push(standing);
+        }
+        Hush::of(&standings, said.fresh, grave)
+    }
+
+    /// Takes one hit of a detector, told at a time, of a moment, about another time.
+    #[expect(clippy::too_many_arguments, reason = "a hit's pieces")]
     fn told(
         &mut self,
         detector: usize,
         agent: &Agent,
         own: Option<(usize, &Incident)>,
-        (moment, at): (&Moment, i64),
+        (when, moment): (i64, &Moment),
+        at: i64,
         signals: &[&str],
         critical: bool,
     ) {
         let episode = &mut self.episodes[moment.agent as usize][detector];
-        let opens = at - episode.last > IDLE;
+        let opens = at - episode.last > IDLE || episode.quiet;
+        episode.quiet = false;
         let raises = critical && (opens || !episode.critical);
         episode.critical = critical || (!opens && episode.critical);
         episode.last = episode.last.max(at);
@@ -225,11 +383,11 @@ impl Run<'_> {
             score.episodes_in_incidents += u32::from(opens);
             score.critical_found += u32::from(raises);
             // What is told much later of an hour in it is not false, but finds nothing.
-            if moment.ts <= incident.end + GRACE
+            if when <= incident.end + GRACE
                 && signals.iter().any(|signal| incident.kind.signals().contains(signal))
             {
                 score.found.entry(incident.number).or_insert(Found {
-                    after_ms: moment.ts - incident.start,
+                    after_ms: when - incident.start,
                     calls: self.incident_calls[index],
                 });
             }
@@ -352,6 +510,10 @@ impl Run<'_> {
         for (signal, count) in &score.by_signal {
             line(format_args!("- signal {signal}: {count}"));
         }
+        line(format_args!(
+            "- {} groups, {} signs in groups that are not told by themselves",
+            self.groups, self.grouped
+        ));
         line(format_args!(
             "- episodes inside incidents: {}, critical in {}",
             score.episodes_in_incidents, score.critical_found

@@ -10,7 +10,7 @@ use super::headers::{CONTENT_TYPE, Headers, header, without};
 use super::ids::{self, OutputKind};
 use super::json::Writer;
 use super::time::rfc3339;
-use crate::alert::{Alert, Cause, Correction, Origin};
+use crate::alert::{Alert, Cause, Correction, Group, Origin};
 use crate::finding::Seen;
 
 pub use ecs::ecs;
@@ -127,6 +127,9 @@ fn unmapped(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
         out.texts("withdrawn", withdrawn.iter().map(String::as_str));
         out.texts("added", added.iter().map(String::as_str)).close();
     }
+    if let Some(group) = &alert.group {
+        many(out, alert, group);
+    }
     for (name, value) in
         [("typical", alert.typical), ("actual", alert.actual), ("score", alert.score)]
     {
@@ -135,6 +138,19 @@ fn unmapped(out: &mut Writer, alert: &Alert, made: &Made<'_>) {
         }
     }
     out.close().close();
+}
+
+/// Of one alert for many agents: who they are and what they share.
+fn many(out: &mut Writer, alert: &Alert, group: &Group) {
+    out.key("group").open().text("type", alert.agent_type.as_deref().unwrap_or_default());
+    out.text("about", &group.about).text("scope", "partition");
+    out.key("agents").uint(group.agents).key("estimated").bool(group.estimated);
+    out.texts("members", group.members.iter().map(String::as_str));
+    out.key("shared").open_array();
+    for (what, value, agents) in &group.shared {
+        out.open().text("what", what).text("value", value).key("agents").uint(*agents).close();
+    }
+    out.close_array().close();
 }
 
 /// Who had a value before it turned up.

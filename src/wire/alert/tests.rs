@@ -41,6 +41,7 @@ fn alert() -> Alert {
         score: None,
         tags: vec!["OWASP-LLM01".into(), "ATLAS-AML.T0051".into()],
         corrected: None,
+        group: None,
     }
 }
 

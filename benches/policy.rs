@@ -100,11 +100,14 @@ fn main() {
             black_box((policy.ruling(event, &finding), policy.mode(event)));
         }
     });
-    println!("policy  {asked:>7.0} ns an event");
+    println!("policy  {asked:>7.0} ns an event, evaluation alone");
 
-    let setup = Setup { policy, ..Setup::default() };
+    let mut setup = Setup { policy, ..Setup::default() };
     let decided = decide_all(&setup, &events, &texts, &[]);
-    println!("decide  {decided:>7.0} ns an event, with what it remembers");
+    println!("decide  {decided:>7.0} ns an event, with all that it remembers");
+    setup.behavior.mode = weir::baseline::Mode::Off;
+    let plain = decide_all(&setup, &events, &texts, &[]);
+    println!("decide  {plain:>7.0} ns an event, without judging behaviour");
     taint(&events, &texts, decided);
 }
 

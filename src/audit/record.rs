@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::{Head, InForce, hex, push_hex};
 use crate::event::{Carrier, Event, Field, Kind, Millis, Node, Place, Segment};
-use crate::finding::{Action, Classified, Finding, Scoring, Seen};
+use crate::finding::{Action, Classified, Family, Finding, Scoring, Seen};
 use crate::policy::{Command, Mode, Order, Scope, Silence};
 use crate::redact::{Edit, apply};
 
@@ -52,6 +52,19 @@ pub struct Frame<'a> {
     pub trace: Option<&'a str>,
     /// Partition and offset of every entry of another partition that the decision looked at.
     pub shared: &'a [(i32, i64)],
+    /// Signs that the SOC was not told of.
+    pub kept_back: &'a [KeptBack<'a>],
+}
+
+/// Signs of one family that were not told.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptBack<'a> {
+    /// Kind of trouble.
+    pub family: Family,
+    /// The maintenance window that kept them back; without one an operator's order did.
+    pub window: Option<&'a str>,
+    /// How many.
+    pub count: u32,
 }
 
 /// One reason, as audit keeps it.
@@ -133,12 +146,31 @@ pub fn decision<'w>(
             out.number("delegation_total", event.delegation.len() as i64);
         }
     }
+    for actor in &event.act {
+        out.key("act");
+        out.open();
+        out.text("sub", &actor.sub);
+        out.maybe("iss", actor.iss.as_deref());
+    }
+    for _ in &event.act {
+        out.close();
+    }
     let keys = cut_keys(event, edits);
     if let Some(stream) = stream {
         write_stream(&mut out, &stream);
     }
     write_result(&mut out, result);
     write_reasons(&mut out, Some((event, &keys)), reasons);
+    if !frame.kept_back.is_empty() {
+        out.list("kept_back", frame.kept_back.iter(), |out, kept| {
+            out.open();
+            out.text("family", kept.family.name());
+            out.number("count", i64::from(kept.count));
+            out.text("by", if kept.window.is_some() { "window" } else { "order" });
+            out.maybe("window", kept.window);
+            out.close();
+        });
+    }
     if !frame.shared.is_empty() {
         out.list("shared", frame.shared.iter(), |out, (partition, offset)| {
             out.open();

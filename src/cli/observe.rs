@@ -168,6 +168,7 @@ fn count(metrics: &Metrics, scrape: &mut Scrape) {
         (&names::AHEAD, &metrics.ahead),
         (&names::REUSED_IDS, &metrics.reused_ids),
         (&names::KILLED, &metrics.killed),
+        (&names::KEPT_BACK, &metrics.kept_back),
         (&names::LATE_CHUNKS, &metrics.late_chunks),
         (&names::RELOADS, &metrics.reloads),
         (&names::RELOAD_FAILURES, &metrics.reload_failures),

@@ -361,11 +361,25 @@ mod tests {
         reloader.turn(false);
         let second = site.packs.current().step.setup.policy.hash.clone();
         assert_eq!(counts(&site), (1, 0));
-        std::fs::write(&policy, "defaults:\n  action: explode\n").unwrap();
-        asked.store(true, Ordering::Relaxed);
-        reloader.turn(false);
-        assert_eq!(counts(&site), (1, 1));
-        assert_eq!(site.packs.current().step.setup.policy.hash, second);
+        let before = site.packs.current();
+        let bad: [&[u8]; 7] = [
+            b"defaults:\n  action: explode\n",
+            b"defaults: [\n",
+            b"overides: []\n",
+            b"\xff\xfe\n",
+            b"tools:\n  - { tool: a }\n",
+            b"maintenance: [{ id: a }]\n",
+            b"flows: [after dark deny output]\n",
+        ];
+        for (failures, text) in (1..).zip(bad) {
+            std::fs::write(&policy, text).unwrap();
+            asked.store(true, Ordering::Relaxed);
+            reloader.turn(false);
+            assert_eq!(counts(&site), (1, failures), "{text:?}");
+            let after = site.packs.current();
+            assert_eq!(after.step.setup.policy.hash, second, "{text:?}");
+            assert!(Arc::ptr_eq(&before, &after), "nothing at all has changed: {text:?}");
+        }
     }
 
     #[test]

@@ -367,6 +367,24 @@ pub struct Deployment<'r> {
     pub tools_hash: Option<Cow<'r, str>>,
 }
 
+/// No `act` claim nests more actors than this; RFC 8693 sets no limit.
+pub const ACTORS_MAX: usize = 16;
+
+/// One party of a chain of delegation, as an `act` claim names it (RFC 8693, 4.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actor<'r> {
+    /// Whom the claim is about; at least one character.
+    pub sub: Cow<'r, str>,
+    /// Who vouches for `sub`, where the chain crosses issuers.
+    pub iss: Option<Cow<'r, str>>,
+}
+
+impl Actor<'_> {
+    fn into_owned(self) -> Actor<'static> {
+        Actor { sub: owned(self.sub), iss: self.iss.map(owned) }
+    }
+}
+
 /// One event, version 1.
 ///
 /// `'r` is the lifetime of the record's bytes.
@@ -390,6 +408,9 @@ pub struct Event<'r> {
     pub user: Option<Cow<'r, str>>,
     /// Who acts for whom, outermost first.
     pub delegation: Vec<Cow<'r, str>>,
+    /// Who acts, as an RFC 8693 `act` claim says it: the current actor first, then whoever
+    /// acted before, at most [`ACTORS_MAX`].
+    pub act: Vec<Actor<'r>>,
     /// Set for `tool_call` and `tool_result`.
     pub tool: Option<Tool<'r>>,
     /// Set for `output_chunk`.
@@ -426,6 +447,7 @@ impl<'r> Event<'r> {
             session: None,
             user: None,
             delegation: Vec::new(),
+            act: Vec::new(),
             tool: None,
             stream: None,
             deployment: Deployment::default(),
@@ -460,6 +482,7 @@ impl<'r> Event<'r> {
             session: self.session.map(owned),
             user: self.user.map(owned),
             delegation: self.delegation.into_iter().map(owned).collect(),
+            act: self.act.into_iter().map(Actor::into_owned).collect(),
             tool: self.tool.map(Tool::into_owned),
             stream: self.stream.map(|stream| Stream {
                 id: owned(stream.id),

@@ -20,9 +20,10 @@ use crate::baseline::{
 use crate::event::{Carrier, Event, Kind, Millis, Place};
 use crate::finding::{Action, Confidence, Family, Finding, Severity, Source, standard_tags};
 use crate::inspect::decide::{origin, sign};
+use crate::inspect::quiet::Quiet;
 use crate::inspect::together::{Signs, look};
 use crate::inspect::{Incoming, Limits, Reason, Setup};
-use crate::policy::{Mode, Orders, Scope};
+use crate::policy::{Mode, Scope};
 use crate::state::{Key, Object, Staged, owner};
 
 /// A profile is forgotten when its agent was silent for so many days.
@@ -192,7 +193,7 @@ fn corrections(said: &Judgement) -> impl Iterator<Item = Closed> {
 
 /// Tells of the agent's open episode what is known better now of its evidence.
 fn tell_corrections(
-    (setup, orders): (&Setup, &Orders),
+    (setup, quiet): (&Setup, &mut Quiet<'_, '_>),
     staged: &Staged<'_>,
     incoming: &Incoming<'_, '_>,
     said: &Said,
@@ -202,14 +203,15 @@ fn tell_corrections(
         return;
     }
     let event = incoming.event;
-    let heard = |signal: &str| !orders.silenced(event, signal, staged.now());
-    if !heard(CORRECTED) {
-        return;
-    }
-    let signals = |features: &mut dyn Iterator<Item = Feature>| -> Vec<String> {
-        features.map(Feature::signal).filter(|signal| heard(signal)).map(str::to_owned).collect()
-    };
     for closed in corrections(&said.judgement) {
+        if !quiet.lets_signal(Family::Behavior, CORRECTED) {
+            continue;
+        }
+        let mut signals = |features: &mut dyn Iterator<Item = Feature>| -> Vec<String> {
+            let signals = features.map(Feature::signal);
+            let heard = signals.filter(|signal| quiet.lets_signal(Family::Behavior, signal));
+            heard.map(str::to_owned).collect()
+        };
         let correction = Correction {
             hour: Millis(i64::from(closed.hour) * 3_600_000),
             withdrawn: signals(&mut closed.withdrawn()),
@@ -243,39 +245,37 @@ fn correction_text(closed: Closed) -> String {
 /// Folds what is to be told into the agent's one episode of behaviour. What an hour comes to
 /// is told of the episode that was open before.
 pub(super) fn tell(
-    (setup, orders): (&Setup, &Orders),
+    (setup, quiet): (&Setup, &mut Quiet<'_, '_>),
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, '_>,
     said: &Said,
     reasons: &[Reason],
     alerts: &mut Vec<Alert>,
 ) {
-    tell_corrections((setup, orders), staged, incoming, said, alerts);
+    tell_corrections((setup, quiet), staged, incoming, said, alerts);
     let figures = figures(setup, &said.judgement);
-    let now = staged.now();
-    let told = |reason: &&Reason| {
-        reason.finding.source.family == Family::Behavior
-            && reason.action > Action::Allow
-            && !orders.silenced(incoming.event, &reason.finding.source.kind, now)
+    let loud = |reason: &Reason| {
+        reason.finding.source.family == Family::Behavior && reason.action > Action::Allow
     };
-    let leads = |reason: &&Reason| {
+    let told: Vec<&Reason> = reasons
+        .iter()
+        .filter(|reason| loud(reason) && quiet.lets(&reason.finding.source))
+        .collect();
+    let leads = |reason: &&&Reason| {
         figures.as_ref().is_some_and(|(signal, _)| reason.finding.source.kind == *signal)
     };
-    let Some(reason) = reasons.iter().filter(told).find(leads).or(reasons.iter().find(told)) else {
-        return;
-    };
+    let Some(&reason) = told.iter().find(leads).or(told.first()) else { return };
     let mut sign = sign(incoming.event, reason);
     // One episode of an agent, whatever its sessions and whatever was done.
     sign.session = None;
-    sign.enforced = reasons.iter().filter(told).any(|reason| reason.mode == Mode::Enforce);
-    sign.action =
-        reasons.iter().filter(told).map(|reason| reason.action).max().unwrap_or(sign.action);
+    sign.enforced = told.iter().any(|reason| reason.mode == Mode::Enforce);
+    sign.action = told.iter().map(|reason| reason.action).max().unwrap_or(sign.action);
     let folding = behavior_folding(&setup.limits);
     let figures = figures.map(|(_, figures)| figures).unwrap_or_default();
     let key = episode_key(&sign);
     let heard = |anomaly: &&Anomaly| {
         let signal = anomaly.feature.signal();
-        reasons.iter().filter(told).any(|reason| reason.finding.source.kind == signal)
+        told.iter().any(|reason| reason.finding.source.kind == signal)
     };
     let Judgement { anomalies, level, fresh, .. } = &said.judgement;
     let signs: Vec<Anomaly> = anomalies.iter().flatten().filter(heard).copied().collect();

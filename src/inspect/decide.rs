@@ -9,6 +9,7 @@ use crate::finding::{Action, Confidence, Coverage, Family, Finding, Severity};
 use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, look};
 use crate::inspect::behave;
 use crate::inspect::govern::judge;
+use crate::inspect::quiet::Quiet;
 use crate::inspect::streams::LATE;
 use crate::inspect::taint;
 use crate::inspect::{Chunk, Decision, Incoming, Notes, Reason, Setup, Shared};
@@ -98,15 +99,17 @@ pub fn decide<'s>(
     };
     let audit_edits = audit_edits(incoming, &reasons);
     let mut alerts = Vec::new();
+    let mut quiet = Quiet::new(setup, orders, event, staged.now());
     if !repeat {
         let figures = |at: usize| {
             let breach = governed.breaches.get(at.checked_sub(judged)?)?;
             let (allowed, came) = breach.figures?;
             Some(Figures { typical: Some(allowed), actual: Some(came), score: None })
         };
-        tell((setup, orders), staged, incoming, (&reasons, &shared), figures, &mut alerts);
+        let why = (reasons.as_slice(), &shared);
+        tell((setup, &mut quiet), staged, incoming, why, figures, &mut alerts);
         if let Some(said) = &behavior {
-            behave::tell((setup, orders), staged, incoming, said, &reasons, &mut alerts);
+            behave::tell((setup, &mut quiet), staged, incoming, said, &reasons, &mut alerts);
         }
         if notes.misrouted {
             tell_misrouted(setup, staged, incoming, &mut alerts);
@@ -119,6 +122,7 @@ pub fn decide<'s>(
     };
     let hold = governed.hold.take().filter(|_| held_back && reasons.iter().all(only));
     governed.settle(setup, staged, event, &scan.findings, !held_back);
+    let kept_back = quiet.kept(&mut notes);
     if !repeat && !held_back {
         shared.out = taint::learn(setup, staged, event, incoming.prints);
     }
@@ -135,6 +139,7 @@ pub fn decide<'s>(
         coverage: &scan.coverage,
         repeat,
         alerts,
+        kept_back,
         audit_edits,
         stream: None,
         notes,
@@ -195,11 +200,17 @@ pub fn decide_tick<'s>(
     let retry_hint =
         first.filter(|_| action == Action::Retry).and_then(|found| setup.policy.hint(event, found));
     let mut alerts = Vec::new();
-    tell((setup, orders), staged, incoming, (&reasons, &Shared::default()), |_| None, &mut alerts);
+    let mut quiet = Quiet::new(setup, orders, event, staged.now());
+    let why = (reasons.as_slice(), &Shared::default());
+    tell((setup, &mut quiet), staged, incoming, why, |_| None, &mut alerts);
+    let mut notes = Notes::default();
+    let kept_back = quiet.kept(&mut notes);
     Decision {
         replacement,
         retry_hint,
         alerts,
+        kept_back,
+        notes,
         ..decision(reasons, (action, mode), &scan.coverage)
     }
 }
@@ -230,6 +241,7 @@ fn decision(
         coverage,
         repeat: false,
         alerts: Vec::new(),
+        kept_back: Vec::new(),
         audit_edits: Vec::new(),
         stream: None,
         notes: Notes::default(),
@@ -384,30 +396,32 @@ fn text_of<'e>(event: &'e Event<'_>) -> impl Fn(u32) -> Option<&'e str> {
 
 /// Folds what is to be told into episodes, one for each action and family.
 fn tell(
-    (setup, orders): (&Setup, &Orders),
+    (setup, quiet): (&Setup, &mut Quiet<'_, '_>),
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, '_>,
     (reasons, shared): (&[Reason], &Shared),
     figures: impl Fn(usize) -> Option<Figures>,
     alerts: &mut Vec<Alert>,
 ) {
-    let now = staged.now();
-    let told = |reason: &&Reason| match reason.action {
+    let loud = |reason: &Reason| match reason.action {
         // Behaviour folds by agent and not by session.
         _ if reason.finding.source.family == Family::Behavior => false,
         Action::Allow => false,
-        _ if orders.silenced(incoming.event, &reason.finding.source.kind, now) => false,
         Action::Redact => reason.finding.source.severity >= TOLD_WHEN_REDACTED,
         _ => true,
     };
+    let told: Vec<&Reason> = reasons
+        .iter()
+        .filter(|reason| loud(reason) && quiet.lets(&reason.finding.source))
+        .collect();
     let group = |reason: &Reason| (reason.action, reason.finding.source.family);
     let mut done: Vec<(Action, Family)> = Vec::new();
-    for first in reasons.iter().filter(told) {
+    for &first in &told {
         if done.contains(&group(first)) {
             continue;
         }
         done.push(group(first));
-        let same = || reasons.iter().filter(told).filter(|reason| group(reason) == group(first));
+        let same = || told.iter().filter(|reason| group(reason) == group(first));
         let mut sign = sign(incoming.event, first);
         for reason in same() {
             sign.severity = sign.severity.max(reason.finding.source.severity);

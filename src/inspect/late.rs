@@ -20,6 +20,9 @@ pub fn second_look(
     offset: i64,
     confidence: Confidence,
 ) -> Vec<Alert> {
+    if setup.policy.window(event, INJECTION.family, staged.now()).is_some() {
+        return Vec::new();
+    }
     let finding = Finding::whole(Arc::clone(&INJECTION), confidence);
     let reason = Reason { finding, action: Action::Alert, mode: setup.policy.mode(event) };
     let mut alerts = Vec::new();

@@ -10,6 +10,7 @@ mod behave;
 mod decide;
 mod govern;
 mod late;
+mod quiet;
 mod route;
 mod scores;
 mod taint;
@@ -22,7 +23,7 @@ use crate::alert::{Alert, Folding};
 use crate::baseline;
 use crate::detect::Scan;
 use crate::event::{Event, Millis};
-use crate::finding::{Action, Coverage, Finding};
+use crate::finding::{Action, Coverage, Family, Finding};
 use crate::policy::{Mode, Policy};
 use crate::redact::{Edit, Key32};
 use crate::state::Item;
@@ -228,6 +229,8 @@ pub struct Decision<'s> {
     pub repeat: bool,
     /// What the SOC is told because of this event.
     pub alerts: Vec<Alert>,
+    /// What the SOC would have been told but for a silence.
+    pub kept_back: Vec<KeptBack>,
     /// What to cut from the copy that audit keeps: every finding, whatever policy says of it.
     pub audit_edits: Vec<Edit>,
     /// What became of the stream, once [`Chunk::settle`] has said so.
@@ -236,6 +239,26 @@ pub struct Decision<'s> {
     pub notes: Notes,
     /// What it has to do with other sessions and partitions.
     pub shared: Shared,
+}
+
+/// Signs of one family that were not told, and because of what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptBack {
+    /// Kind of trouble.
+    pub family: Family,
+    /// What keeps them back.
+    pub by: Keeper,
+    /// How many.
+    pub count: u32,
+}
+
+/// What keeps alerts back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// An operator's order (`weir agent suppress`).
+    Order,
+    /// The policy's maintenance window of this id.
+    Window(Arc<str>),
 }
 
 /// Oddities of an event that are counted.
@@ -252,6 +275,8 @@ pub struct Notes {
     pub id_reuse: bool,
     /// An operator's order blocked it.
     pub killed: bool,
+    /// Signs that a silence kept from the SOC.
+    pub kept_back: u32,
     /// What became of streams.
     pub streams: StreamNotes,
 }

@@ -110,6 +110,8 @@ counters! {
     reused_ids,
     /// Events blocked by an order.
     killed,
+    /// Signs that a silence or a maintenance window kept from the SOC.
+    kept_back,
     /// Chunks that came after their stream had ended.
     late_chunks,
     /// Packs and policies taken up while running.
@@ -209,6 +211,7 @@ impl Metrics {
         ] {
             counter.add(u64::from(noted));
         }
+        self.kept_back.add(u64::from(notes.kept_back));
         self.count_streams(notes.streams);
     }
 

@@ -3,6 +3,7 @@
 mod govern;
 mod taint;
 mod values;
+mod window;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -52,6 +53,8 @@ struct File {
     breakers: Vec<Spanned<govern::BreakerText>>,
     canaries: Option<govern::CanariesText>,
     taint: Option<Spanned<taint::TaintText>>,
+    #[serde(default)]
+    maintenance: Vec<Spanned<window::WindowText>>,
     agents: Option<ByName<govern::Agents>>,
     registry: Option<Spanned<Vec<govern::MemberText>>>,
 }
@@ -173,6 +176,7 @@ fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
     let mut governance = governed.map_err(placed)?;
     governance.registry = registry;
     let taint = file.taint.map(taint::build).transpose().map_err(placed)?;
+    let windows = window::build(file.maintenance).map_err(placed)?;
     let overrides = file.overrides.into_iter();
     let mut lines: Vec<Line> =
         overrides.map(|line| line.value.line(line.referenced.line())).collect();
@@ -192,6 +196,7 @@ fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
         },
         governance,
         taint,
+        windows,
         index: Index::new(lines.iter().map(|line| &line.who)),
         modes: lines.iter().filter(general).cloned().collect(),
         lines,

@@ -18,13 +18,15 @@ mod sql;
 mod taint;
 mod tools;
 mod who;
+mod window;
 
 use std::sync::Arc;
 
-use crate::event::{Event, Kind};
+use crate::event::{Event, Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Finding, Severity};
 
 use who::{Index, Who};
+use window::Windows;
 
 pub use breaker::Breaker;
 pub use file::PolicyError;
@@ -154,10 +156,11 @@ impl Line {
     }
 
     fn matches(&self, event: &Event<'_>, finding: &Finding) -> bool {
-        self.rule.as_ref().is_none_or(|rule| rule.matches(&finding.source.rule))
-            && self.family.is_none_or(|family| family == finding.source.family)
+        // What costs least is asked first: most lines are about another family.
+        self.family.is_none_or(|family| family == finding.source.family)
             && self.severity.is_none_or(|least| finding.source.severity >= least)
             && self.confidence.is_none_or(|least| finding.confidence >= least)
+            && self.rule.as_ref().is_none_or(|rule| rule.matches(&finding.source.rule))
             && self.covers(event)
     }
 
@@ -228,6 +231,8 @@ pub struct Policy {
     pub governance: Governance,
     /// What is asked about values across sessions, where anything is.
     pub taint: Option<Taint>,
+    /// When whose alerts are kept back.
+    windows: Windows,
     /// Most specific first.
     lines: Vec<Line>,
     /// Finds the lines that may cover an event.
@@ -272,24 +277,30 @@ impl Policy {
     /// What to do about one finding in one event.
     #[must_use]
     pub fn ruling(&self, event: &Event<'_>, finding: &Finding) -> Ruling {
-        let mut matching = self.matching(event, finding);
-        let mode = matching.clone().find_map(|line| line.mode).unwrap_or(self.default_mode());
-        let action = if let Some(failure) = self.failures.of(&finding.source.rule) {
+        let failure = self.failures.of(&finding.source.rule);
+        let low = finding.confidence == Confidence::Low;
+        let acts = |line: &Line| match failure {
             // Only a line that names the limit itself may change what "could not scan" means.
-            matching
-                .filter(|line| line.rule.is_some())
-                .find_map(|line| line.action)
-                .unwrap_or(failure.action())
-        } else if finding.confidence == Confidence::Low {
+            Some(_) => line.rule.is_some(),
             // Reported and left alone, unless a line asks for as little as that.
-            matching
-                .filter(|line| line.confidence == Some(Confidence::Low))
-                .find_map(|line| line.action)
-                .unwrap_or(Action::Allow)
-        } else {
-            matching.find_map(|line| line.action).or(finding.source.action).unwrap_or(self.action)
+            None => !low || line.confidence == Some(Confidence::Low),
         };
-        Ruling { action, mode }
+        let (mut action, mut mode) = (None, None);
+        for line in self.matching(event, finding) {
+            if action.is_none() && acts(line) {
+                action = line.action;
+            }
+            mode = mode.or(line.mode);
+            if action.is_some() && mode.is_some() {
+                break;
+            }
+        }
+        let action = action.unwrap_or_else(|| match failure {
+            Some(failure) => failure.action(),
+            None if low => Action::Allow,
+            None => finding.source.action.unwrap_or(self.action),
+        });
+        Ruling { action, mode: mode.unwrap_or(self.default_mode()) }
     }
 
     /// Which line decides about a finding, and which others are about it.
@@ -320,7 +331,7 @@ impl Policy {
         &'p self,
         event: &Event<'_>,
         finding: &Finding,
-    ) -> impl Iterator<Item = &'p Line> + Clone {
+    ) -> impl Iterator<Item = &'p Line> {
         let candidates = self.index.candidates(event).filter_map(|at| self.lines.get(at));
         candidates.filter(move |line| line.matches(event, finding))
     }
@@ -374,6 +385,24 @@ impl Policy {
     pub fn notice(&self, event: &Event<'_>, finding: &Finding) -> Arc<str> {
         let mut lines = self.matching(event, finding);
         lines.find_map(|line| line.notice.clone()).unwrap_or_else(|| self.notice.clone())
+    }
+
+    /// The maintenance window that keeps back an event's alerts of a family at `now`, by its id.
+    #[must_use]
+    pub fn window(&self, event: &Event<'_>, family: Family, now: Millis) -> Option<&Arc<str>> {
+        self.windows.keeping(event, family, now)
+    }
+
+    /// What the maintenance windows about an event's agent and tool say, with their lines.
+    #[must_use]
+    pub fn explain_windows(&self, event: &Event<'_>) -> Vec<(u64, String)> {
+        self.windows.explain(event)
+    }
+
+    /// Line and id of the maintenance windows that never come again after `now`.
+    #[must_use]
+    pub fn ended_windows(&self, now: Millis) -> Vec<(u64, &str)> {
+        self.windows.ended(now)
     }
 
     /// How a redacted span of a type is written.

@@ -211,6 +211,54 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
             &["did you mean `max_failures`?"],
         ),
         ("canaries: { halt: sesion }\n", 1, "canaries.halt", &["did you mean `session`?"]),
+        (
+            "maintenance:\n  - id: a\n    famly: pii\n",
+            3,
+            "maintenance[0]",
+            &["`famly`", "did you mean `family`?"],
+        ),
+        (
+            "maintenance:\n  - { id: a, family: behaviour }\n",
+            2,
+            "maintenance[0].family",
+            &["did you mean `behavior`?"],
+        ),
+        (
+            "maintenance:\n  - { id: a, family: [pii,\n      polcy] }\n",
+            2,
+            "maintenance[0].family",
+            &["did you mean `policy`?"],
+        ),
+        (
+            "maintenance:\n  - { id: a, family: pii, reason: r, hours: { zone: UTC, days: friday, from: '01:00', to: '02:00' } }\n",
+            2,
+            "maintenance[0].hours.days",
+            &["`friday`", "did you mean `fri`?"],
+        ),
+        (
+            "maintenance:\n  - { id: a, family: pii, reason: r, hours: { zone: Europe/Berln, from: '01:00', to: '02:00' } }\n",
+            2,
+            "maintenance[0].hours.zone",
+            &["did you mean `Europe/Berlin`?"],
+        ),
+        (
+            "maintenance:\n  - { id: a, family: pii, reason: r, until: soon, hours: { zone: UTC, from: '01:00', to: '02:00' } }\n",
+            2,
+            "maintenance[0].until",
+            &["`soon`", "2027-03-31"],
+        ),
+        (
+            "maintenance:\n  - { id: a, family: pii, reason: ' ', hours: { zone: UTC, from: '01:00', to: '02:00' } }\n",
+            2,
+            "maintenance[0].reason",
+            &["must say why"],
+        ),
+        (
+            "maintenance:\n  - &w { id: a, family: pii, reason: r, hours: { zone: UTC, from: '01:00', to: '02:00' } }\n  - *w\n",
+            3,
+            "maintenance[1].id",
+            &["`a` too"],
+        ),
     ] {
         let error = Policy::read("my/policy.yml", text).unwrap_err();
         let shown = error.to_string();
@@ -287,4 +335,29 @@ tools:
             (6, "access deny (a more specific line decides)".to_owned()),
         ]
     );
+}
+
+#[test]
+fn windows_are_explained_with_their_lines_and_those_that_are_over_are_known() {
+    let text = "\
+maintenance:
+  - { id: nightly, family: [behavior, policy], type: support, reason: export, until: 2026-01-31,
+      hours: { zone: Europe/Berlin, days: mon-fri, from: '22:00', to: '06:00' } }
+  - { id: mail, family: pii, tool: 'mail.*', reason: newsletter, hours: { zone: UTC, from: '01:00', to: '02:00' } }
+  - { id: other, family: pii, agent: b, reason: r, hours: { zone: UTC, from: '01:00', to: '02:00' } }
+";
+    let policy = Policy::read("p.yml", text).unwrap();
+    let mut call = event(Kind::ToolCall);
+    let nightly = (
+        2,
+        "alerts of behavior, policy are kept back mon-fri 22:00 to 06:00 Europe/Berlin until 2026-01-31: export (nightly)"
+            .to_owned(),
+    );
+    assert_eq!(policy.explain_windows(&call), std::slice::from_ref(&nightly));
+    call.tool = Some(crate::event::Tool { name: "mail.send".into(), ..Default::default() });
+    let mail = (4, "alerts of pii are kept back 01:00 to 02:00 UTC: newsletter (mail)".to_owned());
+    assert_eq!(policy.explain_windows(&call), [nightly, mail]);
+    let end = "2026-01-31T23:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond();
+    assert_eq!(policy.ended_windows(Millis(end - 1)), []);
+    assert_eq!(policy.ended_windows(Millis(end)), [(2, "nightly")]);
 }

@@ -233,13 +233,29 @@ impl ToolRule {
 #[derive(Clone, Debug, Default)]
 pub struct Covering<'p> {
     access: Option<&'p ToolRule>,
-    rules: Vec<&'p ToolRule>,
+    /// The first of them; most calls are covered by few, which then take no allocation.
+    first: [Option<&'p ToolRule>; FIRST],
+    rest: Vec<&'p ToolRule>,
 }
 
+/// Rules that a [`Covering`] holds in place.
+const FIRST: usize = 8;
+
 impl<'p> Covering<'p> {
+    fn rules(&self) -> impl Iterator<Item = &'p ToolRule> + use<'_, 'p> {
+        self.first.iter().flatten().chain(&self.rest).copied()
+    }
+
+    fn add(&mut self, rule: &'p ToolRule) {
+        match self.first.iter_mut().find(|free| free.is_none()) {
+            Some(free) => *free = Some(rule),
+            None => self.rest.push(rule),
+        }
+    }
+
     /// The quotas of the rules, save those per call, and what to tell where one is used up.
     pub fn quotas(&self) -> impl Iterator<Item = (Quota, Breach)> + use<'_, 'p> {
-        self.rules.iter().filter_map(|rule| {
+        self.rules().filter_map(|rule| {
             let (quota, source) = rule.says.quota.as_ref()?;
             (quota.per != Per::Call).then(|| (*quota, rule.breach(source, None)))
         })
@@ -247,7 +263,7 @@ impl<'p> Covering<'p> {
 
     /// The demands on where parameters come from, and what to tell of a value at fault.
     pub fn origins(&self) -> impl Iterator<Item = (&'p OriginRule, Breach)> + use<'_, 'p> {
-        self.rules.iter().filter_map(|rule| {
+        self.rules().filter_map(|rule| {
             let origin = rule.says.origin.as_ref()?;
             Some((origin, rule.breach(&origin.source, None)))
         })
@@ -256,7 +272,7 @@ impl<'p> Covering<'p> {
     /// Whether what the tool returns can be trusted.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.rules.iter().any(|rule| rule.says.trusted)
+        self.rules().any(|rule| rule.says.trusted)
     }
 
     /// Whether the call needs an approval, and what to tell where there is none.
@@ -397,13 +413,13 @@ impl Governance {
         };
         for rule in self.index.candidates(event).filter_map(|at| self.rules.get(at)) {
             let covers = rule.who.covers(event) && rule.glob.matches(&tool.name);
-            if !covers || covering.rules.iter().any(|known| known.number == rule.number) {
+            if !covers || covering.rules().any(|known| known.number == rule.number) {
                 continue;
             }
             if covering.access.is_none() && rule.says.access.is_some() {
                 covering.access = Some(rule);
             }
-            covering.rules.push(rule);
+            covering.add(rule);
         }
         covering
     }
@@ -420,7 +436,7 @@ impl Governance {
         }
         let Some(tool) = &event.tool else { return out };
         let call = event.kind == Kind::ToolCall;
-        for rule in &covering.rules {
+        for rule in covering.rules() {
             if let Some((quota, source)) = &rule.says.quota
                 && quota.per == Per::Call
                 && quota.of.amount(event, quota.per) > quota.max
@@ -460,7 +476,7 @@ impl Governance {
         findings: &[Finding],
     ) -> LabelSet {
         let mut set = self.labels.of(event, findings);
-        for rule in &covering.rules {
+        for rule in covering.rules() {
             let says = &rule.says;
             if says.labels == 0 || set & says.labels == says.labels {
                 continue;
@@ -494,7 +510,7 @@ impl Governance {
     pub fn explain(&self, event: &Event<'_>) -> Vec<(u64, String)> {
         let covering = self.covering(event);
         let mut out = Vec::new();
-        for rule in &covering.rules {
+        for rule in covering.rules() {
             let says = &rule.says;
             let mut say = |text: String| out.push((rule.line, text));
             if let Some((access, _)) = &says.access {

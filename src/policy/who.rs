@@ -2,6 +2,7 @@
 //! asking them all: with a thousand agents most lines are about somebody else.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::event::Event;
 
@@ -28,12 +29,39 @@ impl Who {
     }
 }
 
+/// FNV-1a with a last mix: a third of the time of the standard library's hash for names of
+/// some ten bytes. Only a policy's own names are put in, so that whoever sends events cannot
+/// make them collide with each other.
+#[derive(Debug)]
+struct NameHash(u64);
+
+impl Default for NameHash {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for NameHash {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        // The table looks at the highest and the lowest bits, and FNV mixes upwards only.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+type ByName = HashMap<String, Vec<u32>, BuildHasherDefault<NameHash>>;
+
 /// Positions of lines in their list, by the narrowest thing that each asks for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    agents: HashMap<String, Vec<u32>>,
-    types: HashMap<String, Vec<u32>>,
-    tenants: HashMap<String, Vec<u32>>,
+    agents: ByName,
+    types: ByName,
+    tenants: ByName,
     everybody: Vec<u32>,
 }
 
@@ -53,8 +81,8 @@ impl Index {
     }
 
     /// Positions of all lines that may cover the event, in order; whether one does, is asked of it.
-    pub(super) fn candidates(&self, event: &Event<'_>) -> impl Iterator<Item = usize> + Clone {
-        fn of<'i>(map: &'i HashMap<String, Vec<u32>>, name: Option<&str>) -> &'i [u32] {
+    pub(super) fn candidates(&self, event: &Event<'_>) -> impl Iterator<Item = usize> {
+        fn of<'i>(map: &'i ByName, name: Option<&str>) -> &'i [u32] {
             match name {
                 Some(name) if !map.is_empty() => map.get(name).map_or(&[], Vec::as_slice),
                 _ => &[],

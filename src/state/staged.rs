@@ -35,7 +35,7 @@ pub struct Staged<'p> {
     pub(super) header: Header,
     pub(super) recent: Added,
     pub(super) changes: HashMap<Key, Option<Entry>>,
-    objects: BTreeMap<Key, Held>,
+    objects: HashMap<Key, Held>,
     counts: BTreeMap<u8, isize>,
     timers: BTreeSet<(u8, Millis, Vec<u8>)>,
     /// By owner, the first committed timer that this batch has not touched. It only moves
@@ -54,7 +54,7 @@ impl<'p> Staged<'p> {
             header: base.header,
             recent: Added::default(),
             changes: HashMap::new(),
-            objects: BTreeMap::new(),
+            objects: HashMap::new(),
             counts: BTreeMap::new(),
             timers: BTreeSet::new(),
             cursors: BTreeMap::new(),
@@ -211,7 +211,10 @@ impl<'p> Staged<'p> {
     /// Ends the batch: what the changelog is to hold, and what [`Partition::apply`] takes after the commit.
     #[must_use]
     pub fn into_changes(mut self) -> Changes {
-        for (key, Held { object, deadline }) in std::mem::take(&mut self.objects) {
+        // In order, so that every run does the same.
+        let mut objects: Vec<(Key, Held)> = self.objects.drain().collect();
+        objects.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (key, Held { object, deadline }) in objects {
             self.put(key, object.encode(), deadline);
         }
         Changes::of(self)

@@ -63,6 +63,7 @@ declare! {
     AHEAD Counter "weir_ahead_total" [] "Events whose `ts` lies further ahead of the log than clocks differ";
     REUSED_IDS Counter "weir_reused_ids_total" [] "Events whose id came lately with other content";
     KILLED Counter "weir_killed_total" [] "Events blocked by an order";
+    KEPT_BACK Counter "weir_alerts_kept_back_total" [] "Signs that a silence or a maintenance window kept from the SOC; each stands in the audit";
     STREAMS Gauge "weir_streams" [] "Streamed answers that go on in the partitions that this process owns";
     STREAMS_ENDED Counter "weir_streams_ended_total" ["how"] "Streamed answers that ended: with their last chunk, cut by a finding or a chunk that did not follow, idle, or evicted";
     LATE_CHUNKS Counter "weir_late_chunks_total" [] "Chunks that came after their stream had ended";

@@ -9,7 +9,7 @@ use super::event::Unreadable;
 use super::ids::{self, OutputKind};
 use super::json::Writer;
 use super::time::rfc3339;
-use crate::event::{Event, Place, RawSpan};
+use crate::event::{Actor, Event, Place, RawSpan};
 use crate::finding::{
     Classified, Confidence, Coverage, Family, Finding, Mention, Severity, Source, ViewName,
 };
@@ -41,6 +41,9 @@ pub fn write(
     let ordinal = tick.map_or(0, |tick| tick.kind.ordinal());
     out.text("id", &ids::uuid(at.topic, at.partition, at.offset, OutputKind::Verdict, ordinal));
     out.key("event_id").string_or_null(event.map(|event| event.id.as_ref()));
+    if let Some(event) = event {
+        write_act(&mut out, &event.act);
+    }
     out.key("at").open();
     out.text("topic", at.topic).key("partition").int(i64::from(at.partition));
     out.key("offset").int(at.offset).close();
@@ -81,6 +84,17 @@ pub fn write(
     }
     out.key("took_us").uint(stamp.took_us).close();
     out.into_bytes()
+}
+
+/// Who acted, as the event says it: an actor within the one that acts for it.
+fn write_act(out: &mut Writer, chain: &[Actor<'_>]) {
+    for Actor { sub, iss } in chain {
+        out.key("act").open().text("sub", sub);
+        out.text_if("iss", iss.as_deref());
+    }
+    for _ in chain {
+        out.close();
+    }
 }
 
 /// Members of `stream` that say what became of it.

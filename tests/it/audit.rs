@@ -1,5 +1,9 @@
 //! The audit chain: what it holds, what it leaves out, and every way of tampering with it.
 
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
 use serde_json::Value;
 use weir::audit::{self, ANCHOR_EVERY, Anchor, Head, Problem, Report, Signer, verify};
 use weir::pipeline::log::{InRecord, Topic};
@@ -141,14 +145,155 @@ fn anchors_that_were_forged_do_not_count() {
     assert!(!check(&chain, &anchors, &other).is_intact());
 }
 
-#[test]
-fn any_byte_that_is_changed_in_the_middle_shows() {
-    let (chain, anchors, public) = chain(40);
-    for at in (0..chain[20].len()).step_by(3) {
+/// One way of tampering with a file of audit records.
+#[derive(Clone, Debug)]
+enum Tampering {
+    ChangeByte(Index, Index, u8),
+    InsertByte(Index, Index, u8),
+    RemoveByte(Index, Index),
+    /// From the first to the second, both gone.
+    Drop(Index, Index),
+    Swap(Index, Index),
+    /// Taken out and put in elsewhere.
+    Move(Index, Index),
+    Copy(Index, Index),
+    Overwrite(Index, Index),
+    Reverse(Index, Index),
+    /// All from there on is gone.
+    Cut(Index),
+    /// What was decided is another, and all that follows is chained to it anew.
+    Rechain(Index),
+}
+
+fn tampering() -> impl Strategy<Value = Tampering> {
+    use Tampering as T;
+    let at = any::<Index>;
+    let byte = 1..=255u8;
+    prop_oneof![
+        (at(), at(), byte.clone()).prop_map(|(record, at, by)| T::ChangeByte(record, at, by)),
+        (at(), at(), byte).prop_map(|(record, at, byte)| T::InsertByte(record, at, byte)),
+        (at(), at()).prop_map(|(record, at)| T::RemoveByte(record, at)),
+        (at(), at()).prop_map(|(from, to)| T::Drop(from, to)),
+        (at(), at()).prop_map(|(one, other)| T::Swap(one, other)),
+        (at(), at()).prop_map(|(from, to)| T::Move(from, to)),
+        (at(), at()).prop_map(|(from, to)| T::Copy(from, to)),
+        (at(), at()).prop_map(|(from, to)| T::Overwrite(from, to)),
+        (at(), at()).prop_map(|(from, to)| T::Reverse(from, to)),
+        at().prop_map(T::Cut),
+        at().prop_map(T::Rechain),
+    ]
+}
+
+/// Links every record from `from` on to the one before it.
+fn rechain(records: &mut [Vec<u8>], from: usize) {
+    let mut hash = None::<audit::Hash>;
+    for record in &mut records[from..] {
+        let mut text = String::from_utf8(record.clone()).unwrap();
+        if let Some(hash) = hash {
+            let json: Value = serde_json::from_str(&text).unwrap();
+            text = text.replace(json["prev"].as_str().unwrap(), &audit::hex(&hash));
+        }
+        *record = text.into_bytes();
+        hash = Some(audit::hash(record));
+    }
+}
+
+impl Tampering {
+    /// Does it to records of which the first `anchored` are vouched for. Nothing that is not so
+    /// is touched, and nothing that leaves the file as it was or only shorter in front.
+    fn apply(&self, records: &mut Vec<Vec<u8>>, anchored: usize) {
+        let two = |one: &Index, other: &Index| {
+            let (one, other) = (one.index(anchored), other.index(anchored - 1));
+            (one, if other >= one { other + 1 } else { other })
+        };
+        match self {
+            Self::ChangeByte(record, at, by) => {
+                let record = &mut records[record.index(anchored)];
+                let at = at.index(record.len());
+                record[at] ^= by;
+            }
+            Self::InsertByte(record, at, byte) => {
+                let record = &mut records[record.index(anchored)];
+                record.insert(at.index(record.len() + 1), *byte);
+            }
+            Self::RemoveByte(record, at) => {
+                let record = &mut records[record.index(anchored)];
+                record.remove(at.index(record.len()));
+            }
+            Self::Drop(from, to) => {
+                let (one, other) = two(from, to);
+                let (from, to) = (one.min(other).max(1), one.max(other));
+                records.drain(from..=to);
+            }
+            Self::Swap(one, other) => {
+                let (one, other) = two(one, other);
+                records.swap(one, other);
+            }
+            Self::Move(from, to) => {
+                let (from, to) = two(from, to);
+                let record = records.remove(from);
+                records.insert(to, record);
+            }
+            Self::Copy(from, to) => {
+                let (from, to) = two(from, to);
+                records.insert(to, records[from].clone());
+            }
+            Self::Overwrite(from, to) => {
+                let (from, to) = two(from, to);
+                records[to] = records[from].clone();
+            }
+            Self::Reverse(one, other) => {
+                let (one, other) = two(one, other);
+                records[one.min(other)..=one.max(other)].reverse();
+            }
+            Self::Cut(at) => records.truncate(at.index(anchored)),
+            Self::Rechain(at) => {
+                let at = at.index(anchored);
+                let text = String::from_utf8(records[at].clone()).unwrap();
+                records[at] = text.replace("\"allow\"", "\"block\"").into_bytes();
+                rechain(records, at);
+            }
+        }
+    }
+}
+
+type Chain = (Vec<Vec<u8>>, Vec<Anchor>, [u8; 32]);
+
+static CHAIN: LazyLock<Chain> = LazyLock::new(|| chain(ANCHOR_EVERY as i64 + 40));
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_is_done_to_a_file_of_records_shows(
+        ways in proptest::collection::vec(tampering(), 1..3),
+    ) {
+        let (chain, anchors, public) = &*CHAIN;
         let mut records = chain.clone();
-        records[20][at] ^= 1;
-        let report = check(&records, &anchors, &public);
-        assert!(!report.is_intact(), "byte {at}");
+        for way in &ways {
+            // What the way before has left of what is vouched for.
+            let anchored = records.len().min(ANCHOR_EVERY as usize);
+            if anchored < 3 || records.iter().any(|record| std::str::from_utf8(record).is_err()) {
+                break;
+            }
+            if matches!(way, Tampering::Rechain(_)) && records != *chain {
+                break;
+            }
+            way.apply(&mut records, anchored);
+        }
+        // Two ways may undo each other.
+        prop_assume!(records != *chain);
+        prop_assert!(!check(&records, anchors, public).is_intact(), "{ways:?}");
+    }
+
+    #[test]
+    fn a_record_in_other_words_of_the_same_meaning_shows(at in any::<Index>()) {
+        let (chain, anchors, public) = &*CHAIN;
+        let mut records = chain.clone();
+        let record = &mut records[at.index(ANCHOR_EVERY as usize)];
+        let json: Value = serde_json::from_slice(record).unwrap();
+        *record = serde_json::to_vec_pretty(&json).unwrap();
+        prop_assert!(!check(&records, anchors, public).is_intact());
     }
 }
 

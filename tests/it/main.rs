@@ -5,6 +5,7 @@ mod audit;
 mod behavior;
 mod classifier;
 mod decide;
+mod delegation;
 mod engine;
 mod fuzzed;
 mod govern;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use weir::alert::{Alert, Cause, Correction, Group, Origin, State};
-use weir::audit::record::{Frame, Result as Outcome, Why};
+use weir::audit::record::{Frame, KeptBack, Result as Outcome, Why};
 use weir::audit::{Anchor, Head, InForce, Signer, record};
 use weir::event::{Kind, Millis, RawSpan};
 use weir::finding::{
@@ -50,10 +50,12 @@ impl Schema {
         assert!(errors.is_empty(), "{}: {errors:?}\n{value:#}", self.name);
     }
 
-    /// Whether the object there has members under any name.
+    /// Whether the object there has members under any name, or within itself.
     fn is_open(&self, path: &str) -> bool {
         let pointer = path.replace('/', "/properties/");
-        self.json.pointer(&pointer).is_some_and(|schema| schema["additionalProperties"].is_object())
+        self.json.pointer(&pointer).is_some_and(|schema| {
+            schema["additionalProperties"].is_object() || schema["$ref"].is_string()
+        })
     }
 
     /// Every value validates, and together they have every field of the schema and no other.
@@ -115,7 +117,7 @@ fn parsed(bytes: &[u8]) -> Value {
 }
 
 const FULL: &str = r#"{"v":1,"id":"e","ts":"2026-11-20T10:00:00Z","kind":"output_chunk","tenant":"t","agent":{"id":"a","type":"x"},
-    "session":"s","user":"u","delegation":["user:u"],"trigger":"cron","reasoning":{"why":"so"},"permissions":["read"],"actor":"u",
+    "session":"s","user":"u","delegation":["user:u"],"act":{"sub":"agent:b","iss":"https://idp","act":{"sub":"agent:a"}},"trigger":"cron","reasoning":{"why":"so"},"permissions":["read"],"actor":"u",
     "deployment":{"id":"d","prompt_hash":"p","tools_hash":"h"},"source":"user","text":"mail me","messages":[{"role":"user","content":"hi"}],
     "tool":{"name":"n","call_id":"c","params":{"a":1},"result":[1],"rows":1,"bytes":2,"error":false},
     "stream":{"id":"s1","seq":3,"last":false},"usage":{"tokens_in":1,"tokens_out":2,"cost_usd":0.1},"model":"m","latency_ms":1.5,
@@ -191,6 +193,7 @@ fn the_event_schema_and_the_reader_agree() {
         "tenant",
         "user",
         "delegation",
+        "act",
         "source",
         "model",
         "latency_ms",
@@ -233,6 +236,18 @@ fn the_event_schema_and_the_reader_agree() {
         events.push(event.clone());
         event.as_object_mut().unwrap().shift_remove(drop);
         events.push(event);
+    }
+    for act in [
+        json!({"sub": "a"}),
+        json!({"sub": "a", "iss": null, "act": null, "email": ["x"]}),
+        json!({"sub": "a", "act": {"sub": "b", "act": {"sub": "c"}}}),
+        json!({"sub": "a", "act": {"act": {"sub": "c"}}}),
+        json!({"sub": "a", "act": "b"}),
+        json!({"sub": "a", "iss": 3}),
+        json!({"sub": ""}),
+        json!({"sub": ["a"]}),
+    ] {
+        events.push(with("/act", act));
     }
     events.push(with("/kind", json!("thought")));
     events.push(with("/v", json!(1.0)));
@@ -337,6 +352,7 @@ fn decision(coverage: &Coverage, findings: Vec<Finding>, action: Action) -> Deci
         coverage,
         repeat: action == Action::Allow,
         alerts: Vec::new(),
+        kept_back: Vec::new(),
         audit_edits: Vec::new(),
         stream: None,
         notes: Notes::default(),
@@ -688,6 +704,11 @@ fn state_records_are_laid_out_as_described_and_no_field_is_on_one_side_only() {
     assert!(records.iter().any(|record| record["change"] == false && record["deadline"] == 5000));
 }
 
+const KEPT_BACK: [KeptBack<'static>; 2] = [
+    KeptBack { family: Family::Behavior, window: Some("nightly"), count: 2 },
+    KeptBack { family: Family::Pii, window: None, count: 1 },
+];
+
 fn frame(head: Option<Head>) -> Frame<'static> {
     Frame {
         head,
@@ -700,6 +721,7 @@ fn frame(head: Option<Head>) -> Frame<'static> {
         control: 4,
         trace: head.is_some().then_some("00-a-b-01"),
         shared: if head.is_some() { &[(3, 9), (4, 1)] } else { &[] },
+        kept_back: if head.is_some() { &KEPT_BACK } else { &[] },
     }
 }
 
@@ -864,6 +886,16 @@ fn the_policy_schema_and_the_reader_agree() {
         "taint: { across: [planet] }",
         "taint: { common: 1 }",
         "taint: { common: 17 }",
+        "maintenance: [{ id: a, family: pii, reason: r }]",
+        "maintenance: [{ family: pii, reason: r, hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: a, family: pii, hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: a, family: pii, reason: '', hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: a, family: [], reason: r, hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: a, family: pie, reason: r, hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: a, family: [pii, pie], reason: r, hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: 'A B', family: pii, reason: r, hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: a, family: pii, reason: r, action: allow, hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
+        "maintenance: [{ id: a, family: pii, reason: r, tool: [''], hours: { zone: UTC, from: '01:00', to: '02:00' } }]",
         "overrides: [{ family: pii }]",
         "overrides: [{ family: pie, action: block }]",
         "operators: { pii.email: hide }",
@@ -898,11 +930,12 @@ fn the_policy_schema_names_every_key_that_is_read() {
         ("/$defs/tool", "tools: [{ zzz: 1 }]"),
         ("/$defs/demand", "tools: [{ params: { a: { zzz: 1 } } }]"),
         ("/$defs/tool/properties/quota", "tools: [{ quota: { zzz: 1 } }]"),
-        ("/$defs/tool/properties/hours", "tools: [{ hours: { zzz: 1 } }]"),
+        ("/$defs/hours", "tools: [{ hours: { zzz: 1 } }]"),
         ("/$defs/tool/properties/origin", "tools: [{ origin: { zzz: 1 } }]"),
         ("/$defs/flow", "flows: [{ zzz: 1 }]"),
         ("/$defs/breaker", "breakers: [{ zzz: 1 }]"),
         ("/$defs/member", "registry: [{ zzz: 1 }]"),
+        ("/$defs/window", "maintenance: [{ zzz: 1 }]"),
     ] {
         let told = Policy::read("p.yml", text).unwrap_err().to_string();
         let (_, list) =
@@ -911,5 +944,66 @@ fn the_policy_schema_names_every_key_that_is_read() {
         let read: BTreeSet<String> =
             list.split(", ").map(|name| name.trim_matches('`').to_owned()).collect();
         assert_eq!(read, keys(at), "{text}: {told}");
+    }
+}
+
+/// All names of keys and values that the schema knows.
+fn words_of_schema(schema: &Value, into: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match (name.as_str(), member) {
+                    ("properties", Value::Object(keys)) => into.extend(keys.keys().cloned()),
+                    ("enum", Value::Array(values)) => {
+                        into.extend(values.iter().filter_map(Value::as_str).map(str::to_owned));
+                    }
+                    _ => {}
+                }
+                words_of_schema(member, into);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|one| words_of_schema(one, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_slip_of_the_pen_anywhere_in_a_policy_is_told_with_its_line_and_the_right_word() {
+    let mut words = BTreeSet::new();
+    words_of_schema(&Schema::load("policy").json, &mut words);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("examples/policy.yml")).unwrap();
+    let (mut told, mut free) = (0, BTreeSet::new());
+    let mut begin = 0;
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let here = begin;
+        begin += line.len();
+        let code = line.split('#').next().unwrap();
+        let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
+        for (at, _) in code.char_indices() {
+            let (before, rest) = code.split_at(at);
+            let word: String = rest.chars().take_while(|c| is_word(*c)).collect();
+            if before.ends_with(is_word) || word.len() < 4 || !words.contains(&word) {
+                continue;
+            }
+            // One letter out of the middle is missing.
+            let mut wrong = text.clone();
+            wrong.remove(here + at + word.len() / 2);
+            match Policy::read("p.yml", &wrong) {
+                // A name of the user's own: an agent, a parameter, a tool.
+                Ok(_) => drop(free.insert(word)),
+                Err(error) => {
+                    let shown = error.to_string();
+                    assert_eq!(error.line, number, "{shown}");
+                    assert!(shown.contains(&format!("`{word}`")), "`{word}` is not in: {shown}");
+                    told += 1;
+                }
+            }
+        }
+    }
+    assert!(told >= 180, "{told} slips");
+    let own = ["action", "days", "labels", "quota", "type", "allow", "deny"];
+    for word in own {
+        assert!(!free.contains(word), "`{word}` may be anything");
     }
 }

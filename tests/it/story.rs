@@ -19,6 +19,7 @@ pub(crate) const EXPECTED: &[&str] = &[
     "through",
     "ended",
     "so_far",
+    "not_told",
 ];
 
 /// An event v1 from the short form of a step.
@@ -86,7 +87,9 @@ pub(crate) fn written(mut said: Map<String, Value>, offset: i64, now: i64) -> Va
     if let Some(source) = take("source") {
         event["source"] = source;
     }
-    for name in ["meta", "tenant", "session", "user", "data_classes", "messages", "delegation"] {
+    for name in
+        ["meta", "tenant", "session", "user", "data_classes", "messages", "delegation", "act"]
+    {
         if let Some(value) = take(name) {
             event[name] = value;
         }

@@ -130,6 +130,7 @@ fn blocked<'c>(unreadable: &Unreadable, coverage: &'c Coverage) -> Decision<'c> 
         coverage,
         repeat: false,
         alerts: Vec::new(),
+        kept_back: Vec::new(),
         audit_edits: Vec::new(),
         stream: None,
         notes: Notes::default(),

@@ -2,6 +2,9 @@
 //!
 //! Events of all stories of a file go through one running instance under the file's policy,
 //! each story in a tenant of its own, and every topic must hold the records of a pure run.
+//! Stories about values that turn up elsewhere each have an instance and topics of their own:
+//! what one told would be known in the next. Their topics have one partition, because what
+//! another partition has heard depends on when; `shared` tells of two.
 //! Where a story is nothing but events, each must also be decided as the story says. Orders
 //! and the passing of time are told in memory only: a broker's clock cannot be turned.
 
@@ -68,6 +71,35 @@ fn events(file: &Value) -> Vec<(Sent, String, Option<String>)> {
     out
 }
 
+/// The key of stories about values that turn up elsewhere.
+const KEY: [u8; 32] = [7; 32];
+
+/// What goes through one instance.
+struct Told {
+    name: String,
+    file: Value,
+    /// A story of its own, about values that must not be known from others.
+    alone: bool,
+}
+
+/// All stories of a file together, or each by itself.
+fn told(name: &str, file: Value) -> Vec<Told> {
+    if !file["policy"].as_str().unwrap_or_default().contains("taint:") {
+        return vec![Told { name: name.to_owned(), file, alone: false }];
+    }
+    let stories = file["stories"].as_array().expect("stories").clone();
+    let one = |(number, mut story): (usize, Value)| {
+        let mut file = file.clone();
+        let own = story.as_object_mut().expect("a story").remove("policy");
+        if let Some(policy) = own.filter(|policy| !policy.is_null()) {
+            file["policy"] = policy;
+        }
+        file["stories"] = Value::Array(vec![story]);
+        Told { name: format!("{name}-{number}"), file, alone: true }
+    };
+    stories.into_iter().enumerate().map(one).collect()
+}
+
 #[test]
 fn every_story_gives_the_same_records_through_kafka() {
     let broker = Broker::shared();
@@ -77,28 +109,32 @@ fn every_story_gives_the_same_records_through_kafka() {
         .map(|entry| entry.expect("an entry").path())
         .collect();
     paths.sort();
-    let (mut files, mut checked) = (0, 0);
-    for path in paths {
+    let (mut files, mut alone_checked, mut checked) = (0, 0, 0);
+    let read = |path: &std::path::PathBuf| {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&path).expect("a story file");
-        let file: Value = serde_saphyr::from_str(&text).expect("YAML");
+        let text = std::fs::read_to_string(path).expect("a story file");
+        told(&name, serde_saphyr::from_str(&text).expect("YAML"))
+    };
+    for Told { name, file, alone } in paths.iter().flat_map(read) {
         // Rules of the file's own would need a pack of its own.
         if file["rules"].is_string() {
             continue;
         }
         let own = file["policy"].as_str().unwrap_or_default();
-        // Values of one story would be known in the next; `shared` tells of them on Kafka.
-        if own.contains("taint:") {
-            continue;
-        }
         let shipped = if own.contains("overrides:") { "" } else { Policy::SHIPPED };
         let policy_text = format!("{shipped}\n{own}");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let policy = folder.path().join("policy.yml");
         std::fs::write(&policy, &policy_text).expect("the policy is written");
-        let mut site = Site::new(&broker, &format!("story-{name}"), 3)
+        let partitions = if alone { 1 } else { 3 };
+        let mut site = Site::new(&broker, &format!("story-{name}"), partitions)
             .setting(&format!("policy: \"{}\"", policy.display()))
             .setting("behavior: { mode: \"off\" }");
+        if alone {
+            let key = folder.path().join("key");
+            std::fs::write(&key, "07".repeat(32)).expect("the key is written");
+            site = site.setting(&format!("keys: {{ fingerprint: \"file:{}\" }}", key.display()));
+        }
         let packs = file["packs"] == true;
         if !packs {
             let rules = folder.path().join("none.yml");
@@ -128,6 +164,9 @@ fn every_story_gives_the_same_records_through_kafka() {
             let pack = follower.seen[0].json()["pack"].as_str().expect("a hash").to_owned();
             oracle = oracle.with_rules(rules, &pack);
         }
+        if alone {
+            oracle = oracle.with_shared(&site, KEY);
+        }
         assert_same(&site, &oracle);
         // Ids that come again are told apart by the order in which they were sent.
         for (at, (_, id, then)) in events.iter().enumerate() {
@@ -138,8 +177,13 @@ fn every_story_gives_the_same_records_through_kafka() {
             let verdict = verdict.unwrap_or_else(|| panic!("{name}: no verdict of {id}"));
             assert_eq!(verdict["action"], *then, "{name}, {id}: {verdict:#}");
             checked += 1;
+            alone_checked += usize::from(alone);
         }
         files += 1;
     }
-    assert!(files >= 5 && checked >= 60, "{files} files, {checked} verdicts checked");
+    println!(
+        "stories: {files} instances, {checked} verdicts as told, {alone_checked} about values"
+    );
+    assert!(files >= 20 && checked >= 100, "{files} instances, {checked} verdicts checked");
+    assert!(alone_checked >= 30, "{alone_checked} verdicts about values that turn up elsewhere");
 }

@@ -38,7 +38,7 @@ pub(in crate::cli) struct QueryArgs {
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
 
-    /// Whom the agent served: the event's user, or a link of its delegation chain
+    /// Whom the agent served: the event's user, a link of its delegation chain, or an actor of its `act` claim
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 
@@ -291,7 +291,8 @@ impl<'a> Wanted<'a> {
     fn served(&self, record: &Value) -> bool {
         let Some(user) = self.args.user.as_deref() else { return true };
         let links = record["delegation"].as_array().into_iter().flatten();
-        let mut names = links.chain([&record["user"]]).filter_map(Value::as_str);
+        let actors = show::actors(record).map(|actor| &actor["sub"]);
+        let mut names = links.chain(actors).chain([&record["user"]]).filter_map(Value::as_str);
         names.any(|name| name == user || name.strip_prefix("user:") == Some(user))
     }
 

@@ -92,6 +92,11 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
         Command::Check { file, tests, patterns } => {
             let policy = policy(Some(file))?;
             out.line(format_args!("{file}: no mistakes, policy {:.12}", policy.hash))?;
+            for (line, id) in policy.ended_windows(crate::clock::now()) {
+                out.line(format_args!(
+                    "{file}:{line}: maintenance window `{id}` is over for good and keeps nothing back"
+                ))?;
+            }
             let beside = beside(file);
             match tests.as_ref().or(beside.as_ref().filter(|path| path.exists())) {
                 Some(tests) => tests::run(&policy, tests, patterns, out),
@@ -134,6 +139,9 @@ fn explain(args: &ExplainArgs, out: &mut Out) -> Result<Done, Failure> {
         for (line, text) in said {
             out.line(format_args!("{tool}: {text}  # {file}:{line}"))?;
         }
+    }
+    for (line, text) in policy.explain_windows(&event) {
+        out.line(format_args!("maintenance: {text}  # {file}:{line}"))?;
     }
     Ok(Done::Well)
 }

@@ -5,14 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use crate::alert::{Alert, Origin, Sign, fold};
 use crate::audit::record::{
-    Frame, Result as Audited, Streamed as AuditedStream, Why, decision as audit_decision,
+    Frame, KeptBack, Result as Audited, Streamed as AuditedStream, Why, decision as audit_decision,
 };
 use crate::audit::{self, Anchor, Head, InForce};
 use crate::event::{Carrier, Event, Kind, RawSpan};
 use crate::finding::{
     Action, Classified, Confidence, Coverage, Family, Finding, Severity, Source, standard_tags,
 };
-use crate::inspect::{At, Clean, Decision, End, Notes, Reason, Share, Shared, Streamed};
+use crate::inspect::{At, Clean, Decision, End, Keeper, Notes, Reason, Share, Shared, Streamed};
 use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
 use crate::pipeline::step::{Outcome, Refused, Step};
 use crate::pipeline::work::Poison;
@@ -167,6 +167,8 @@ impl Outputs<'_> {
         let trace = trace(&headers);
         let mut frame = self.frame(head, trace);
         frame.shared = &decision.shared.used;
+        let kept_back: Vec<KeptBack<'_>> = decision.kept_back.iter().map(kept_back).collect();
+        frame.kept_back = &kept_back;
         // A replay must know which entries of other partitions a decision looked at.
         let due = decision.stream.as_ref().is_none_or(|stream| stream.audit.is_some())
             || !decision.shared.used.is_empty();
@@ -295,6 +297,7 @@ impl Outputs<'_> {
             coverage: &NOTHING_SCANNED,
             repeat: false,
             alerts,
+            kept_back: Vec::new(),
             audit_edits: Vec::new(),
             stream: None,
             notes: Notes::default(),
@@ -383,6 +386,7 @@ impl Outputs<'_> {
             control: self.control,
             trace,
             shared: &[],
+            kept_back: &[],
         }
     }
 
@@ -410,6 +414,15 @@ fn without_chunk<'e, 'r>(event: &'e Event<'r>, decision: &Decision<'_>) -> Cow<'
         (field.text, field.carrier) = (Cow::Borrowed(""), Carrier::Assistant);
     }
     Cow::Owned(event)
+}
+
+/// What audit says of signs that were not told.
+fn kept_back(kept: &crate::inspect::KeptBack) -> KeptBack<'_> {
+    let window = match &kept.by {
+        Keeper::Order => None,
+        Keeper::Window(id) => Some(&**id),
+    };
+    KeptBack { family: kept.family, window, count: kept.count }
 }
 
 /// What audit says of a stream.
@@ -478,6 +491,7 @@ pub(super) fn order(
         control: order.offset + 1,
         trace: None,
         shared: &[],
+        kept_back: &[],
     };
     let audit = audit::record::order(&frame, partition, order);
     chain(step, staged, head, partition, &audit, out);

@@ -87,7 +87,10 @@ impl<'de> Deserialize<'de> for ReadOnly {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match String::deserialize(from)?.as_str() {
             "read_only" => Ok(Self),
-            other => Err(D::Error::custom(format!("unknown demand `{other}`, expected read_only"))),
+            other => Err(D::Error::custom(format!(
+                "unknown demand `{other}`, expected read_only{}",
+                suggestion(other, ["read_only"])
+            ))),
         }
     }
 }
@@ -102,11 +105,19 @@ struct QuotaText {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HoursText {
+pub(super) struct HoursText {
     zone: String,
     days: Option<OneOrMany>,
     from: String,
     to: String,
+}
+
+impl HoursText {
+    /// The hours as a person reads them.
+    pub(super) fn written(&self) -> String {
+        let days = self.days.as_ref().map_or(String::new(), |days| days.0.join(", ") + " ");
+        format!("{days}{} to {} {}", self.from, self.to, self.zone)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -362,13 +373,13 @@ fn named_source(
 }
 
 /// Reads one line.
-struct Reader {
-    line: u64,
-    key: String,
+pub(super) struct Reader {
+    pub(super) line: u64,
+    pub(super) key: String,
 }
 
 impl Reader {
-    fn wrong<T>(&self, below: &str, problem: impl Into<String>) -> Result<T, Wrong> {
+    pub(super) fn wrong<T>(&self, below: &str, problem: impl Into<String>) -> Result<T, Wrong> {
         let key = if below.is_empty() { self.key.clone() } else { format!("{}.{below}", self.key) };
         Err(Wrong { line: self.line, key, problem: problem.into() })
     }
@@ -499,7 +510,7 @@ impl Reader {
         Ok(())
     }
 
-    fn id(&self, id: &str) -> Result<(), Wrong> {
+    pub(super) fn id(&self, id: &str) -> Result<(), Wrong> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         if id.is_empty() || id.len() > 64 || !id.chars().all(plain) {
             return self.wrong("id", "must be 1 to 64 of a-z, 0-9, `-`, `_` and `.`");
@@ -591,7 +602,7 @@ impl Reader {
         Ok(out)
     }
 
-    fn hours(&self, text: HoursText) -> Result<Hours, Wrong> {
+    pub(super) fn hours(&self, text: HoursText) -> Result<Hours, Wrong> {
         let Ok(zone) = TimeZone::get(&text.zone) else {
             let known: Vec<String> =
                 jiff::tz::db().available().map(|name| name.to_string()).collect();
@@ -606,8 +617,9 @@ impl Reader {
         for name in text.days.map_or_else(|| vec!["mon-sun".to_owned()], |list| list.0) {
             let Some(bits) = hours::days(&name) else {
                 let problem = format!(
-                    "unknown day `{name}`, expected one of {} or two with `-` between them",
-                    DAYS.join(", ")
+                    "unknown day `{name}`, expected one of {} or two with `-` between them{}",
+                    DAYS.join(", "),
+                    suggestion(&name, DAYS)
                 );
                 return self.wrong("hours.days", problem);
             };
@@ -666,7 +678,7 @@ impl Reader {
                 // A label that nothing gives never comes: a slip of the pen, not a rule.
                 let given = labels.get(name).is_some() || Labels::is_own(name);
                 if !given && !name.starts_with("found:") && !name.starts_with("said:") {
-                    let known: Vec<&str> = labels.names().collect();
+                    let known: Vec<&str> = labels.names().chain(["output"]).collect();
                     let problem = format!(
                         "no line under `tools` gives the label `{name}`{}",
                         suggestion(name, known.iter().copied())

@@ -53,19 +53,25 @@ named! {
 
 pub(super) struct ByName<T>(pub(super) T, PhantomData<T>);
 
-impl<'de, T: Named> Deserialize<'de> for ByName<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(from)?;
+impl<T: Named> ByName<T> {
+    /// The value of that name, or an error that says what there is.
+    pub(super) fn named<E: Error>(name: &str) -> Result<Self, E> {
         let found = T::VALUES.iter().copied().find(|value| value.name() == name);
         found.map(|value| Self(value, PhantomData)).ok_or_else(|| {
             let allowed: Vec<&str> = T::VALUES.iter().map(|value| value.name()).collect();
-            D::Error::custom(format!(
+            E::custom(format!(
                 "unknown {} `{name}`, expected one of {}{}",
                 T::WHAT,
                 allowed.join(", "),
-                suggestion(&name, allowed.iter().copied())
+                suggestion(name, allowed.iter().copied())
             ))
         })
+    }
+}
+
+impl<'de, T: Named> Deserialize<'de> for ByName<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::named(&String::deserialize(from)?)
     }
 }
 

@@ -67,6 +67,15 @@ fn actions_become_what_ocsf_calls_them() {
 }
 
 #[test]
+fn only_profiles_that_the_class_has_are_claimed() {
+    // OCSF 1.8.0 offers `ai_operation`, with `ai_model` and `message_context`, to API Activity
+    // and Process Activity; a Detection Finding that claims it is not valid.
+    let finding = parsed(&alert());
+    assert_eq!(finding["metadata"]["profiles"], json!(["security_control"]));
+    assert_eq!((&finding["ai_model"], &finding["message_context"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
 fn an_episode_is_one_finding_with_three_activities() {
     let open = parsed(&alert());
     let update = Alert {

@@ -4,6 +4,9 @@
 //! event's identity is marked, so that it is not scanned; where a field that Weir does
 //! not decide by stands there twice, the last one is taken and the others are scanned.
 
+#[path = "act.rs"]
+mod act;
+
 use std::borrow::Cow;
 
 use super::places::{Found, OURS, Place, Places};
@@ -63,6 +66,7 @@ pub(super) fn event<'r>(
     event.session = fields.id(Place::Session)?;
     event.user = fields.id(Place::User)?;
     event.delegation = fields.delegation()?;
+    event.act = act::actors(&mut fields)?;
     event.deployment = Deployment {
         id: fields.id(Place::DeploymentId)?,
         prompt_hash: fields.id(Place::PromptHash)?,

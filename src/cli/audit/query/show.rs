@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::event::Millis;
+use crate::event::{ACTORS_MAX, Millis};
 use crate::wire::time::rfc3339;
 
 use super::super::super::out::Visible;
@@ -18,7 +18,12 @@ pub(super) struct Place {
 }
 
 /// The columns of [`csv`].
-pub(super) const HEADER: &str = "time,partition,seq,what,action,enforced,mode,tenant,agent,agent_type,session,user,delegation,kind,tool,event_id,rules,order,scope,by,reason";
+pub(super) const HEADER: &str = "time,partition,seq,what,action,enforced,mode,tenant,agent,agent_type,session,user,delegation,kind,tool,event_id,rules,order,scope,by,reason,act";
+
+/// The actors of a record's `act` claim, the current one first.
+pub(super) fn actors(record: &Value) -> impl Iterator<Item = &Value> {
+    std::iter::successors(record.get("act"), |actor| actor.get("act")).take(ACTORS_MAX)
+}
 
 /// One record as a line of a table.
 pub(super) fn csv(place: Place, record: &Value) -> String {
@@ -37,6 +42,7 @@ pub(super) fn csv(place: Place, record: &Value) -> String {
         Some(scope) => format!("{scope} {}", list(&record["of"], None)).trim_end().to_owned(),
     };
     let own = |name: &str| text(&record[name]);
+    let act: Vec<String> = actors(record).map(|actor| text(&actor["sub"])).collect();
     [
         rfc3339(place.time),
         place.partition.to_string(),
@@ -59,6 +65,7 @@ pub(super) fn csv(place: Place, record: &Value) -> String {
         scope,
         own("by"),
         own("reason"),
+        act.join(" "),
     ]
     .iter()
     .map(|cell| quoted(cell))
@@ -160,6 +167,22 @@ fn write_text(out: &mut String, place: Place, record: &Value, colour: bool) -> s
             write!(out, " at {}", Visible(field))?;
         }
         out.push('\n');
+    }
+    for (at, actor) in actors(record).enumerate() {
+        let link = if at == 0 { "acting" } else { "    for" };
+        write!(out, "    {link} {}", Visible(actor["sub"].as_str().unwrap_or("?")))?;
+        if let Some(issuer) = actor["iss"].as_str() {
+            write!(out, " (of {})", Visible(issuer))?;
+        }
+        out.push('\n');
+    }
+    for kept in record["kept_back"].as_array().into_iter().flatten() {
+        let by = match kept["window"].as_str() {
+            Some(window) => format!("the maintenance window `{}`", Visible(window)),
+            None => "an operator's silence".to_owned(),
+        };
+        let family = Visible(kept["family"].as_str().unwrap_or("?"));
+        writeln!(out, "    not told: {} {family}, by {by}", kept["count"])?;
     }
     for (name, members) in [("params", &record["tool"]["params"]), ("stated", &record["stated"])] {
         for (pointer, value) in members.as_object().into_iter().flatten() {

@@ -7,11 +7,12 @@ WORKDIR /src
 # Dependencies first: the SIMD engine and the Kafka client take minutes and change seldom.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 RUN mkdir -p src tests/it tests/kafka benches/baseline benches/classify benches/engine \
-    benches/inspect benches/pipeline benches/stream \
+    benches/inspect benches/pipeline benches/stream tools/nab \
  && echo 'fn main() {}' > src/main.rs \
  && touch src/lib.rs tests/it/main.rs tests/kafka/main.rs benches/baseline/main.rs \
     benches/classify/main.rs benches/engine/main.rs benches/inspect/main.rs \
     benches/pipeline/main.rs benches/policy.rs benches/stream/main.rs \
+    tools/nab/main.rs \
  && cargo build --release --locked --bin weir \
  && rm -r src
 COPY src src

@@ -411,6 +411,7 @@ mod tests {
     use proptest::prelude::*;
     use sha2::{Digest as _, Sha256};
 
+    use super::Standing::{Alone, Apart, Company, Member};
     use super::*;
 
     const NEED: Need = Need { group: 5, company: 1 };
@@ -446,7 +447,6 @@ mod tests {
             agents.iter().zip(0..).map(|(agent, n)| mark(agent, n * 60_000, "d7")).collect();
         let mut crowd = Crowd::default();
         let stood = show(&mut crowd, &marks);
-        use Standing::{Alone, Company, Member};
         assert_eq!(stood, [Alone, Company, Company, Company, Member, Member, Member]);
         let group = crowd.group("amount");
         assert_eq!((group.agents, group.estimated, group.members.len()), (7, false, 7));
@@ -503,7 +503,6 @@ mod tests {
 
     #[test]
     fn who_waits_and_who_is_told() {
-        use Standing::{Alone, Apart, Company, Member};
         for (standings, fresh, grave, hush) in [
             (&[Alone][..], false, false, Hush::No),
             (&[Alone], true, false, Hush::Wait),

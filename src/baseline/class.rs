@@ -150,6 +150,26 @@ impl Summary {
     }
 }
 
+/// Closed windows by feature and surprise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows([[u32; BINS]; FEATURES]);
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self([[0; BINS]; FEATURES])
+    }
+}
+
+impl Windows {
+    /// Adds those that were counted from one state of a class to a later one.
+    pub fn add(&mut self, from: &Self, to: &Self) {
+        let all = self.0.iter_mut().flatten();
+        for ((sum, from), to) in all.zip(from.0.iter().flatten()).zip(to.0.iter().flatten()) {
+            *sum = sum.saturating_add(to.saturating_sub(*from));
+        }
+    }
+}
+
 /// The agents of one class, on one partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Class {
@@ -247,14 +267,28 @@ impl Class {
         self.agents
     }
 
-    /// Of the windows of a feature that were counted since an earlier state of the class, how
-    /// many were at or beyond 10^-k by what that state would have said, and how many there were.
+    /// The closed windows that were counted so far.
     #[must_use]
-    pub fn windows_beyond(&self, earlier: &Self, feature: Feature, k: f64) -> (u64, u64) {
-        let (now, then) = (self.surprises[feature as usize], earlier.surprises[feature as usize]);
+    pub fn windows(&self) -> Windows {
+        Windows(self.surprises)
+    }
+
+    /// Of the windows of a feature that were counted since an earlier state of the class, but for
+    /// some, how many were at or beyond 10^-k by what that state would have said, and how many
+    /// there were.
+    #[must_use]
+    pub fn windows_beyond(
+        &self,
+        earlier: &Self,
+        but: &Windows,
+        feature: Feature,
+        k: f64,
+    ) -> (u64, u64) {
+        let at = feature as usize;
+        let (now, then) = (self.surprises[at], earlier.surprises[at]);
         let (mut above, mut all) = (0, 0);
-        for (bin, (now, then)) in now.into_iter().zip(then).enumerate() {
-            let new = u64::from(now.saturating_sub(then));
+        for (bin, ((now, then), but)) in now.into_iter().zip(then).zip(but.0[at]).enumerate() {
+            let new = u64::from(now.saturating_sub(then).saturating_sub(but));
             all += new;
             if earlier.summary.calibrate(feature, middle(bin)) >= k {
                 above += new;

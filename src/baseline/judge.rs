@@ -61,6 +61,8 @@ pub(super) const SETTLED: u16 = 1 << Feature::Frequency as u16
     | 1 << Feature::Tokens as u16
     | 1 << Feature::Errors as u16;
 
+/// One window in ten is nobody's alarm.
+const LEAST_TOLD: f64 = 1.0;
 /// What a payload of an hour that is still open counts for.
 const OPEN_HOUR: f64 = 0.75;
 /// So far out the tail is drawn on beyond what was seen: a critical alert keeps a reserve.
@@ -227,7 +229,7 @@ pub(super) fn session_values(session: &Session) -> [(Feature, Option<f64>); 2] {
 /// How rare a window of a feature must be for the budget, as −log10.
 fn threshold(summary: &Summary, feature: Feature, per_week: f64) -> f64 {
     let windows = f64::from(summary.windows[feature as usize]);
-    (windows / (per_week * feature.share()).max(1e-6)).log10().max(1.0)
+    (windows / (per_week * feature.share()).max(1e-6)).log10().max(LEAST_TOLD)
 }
 
 /// Tells a surprise if it is beyond the budget; returns its calibrated size.
@@ -240,7 +242,8 @@ pub(super) fn tell(
 ) -> f64 {
     let Told { feature, raw, typical, high, actual } = *told;
     let size = summary.calibrate(feature, raw);
-    if size < threshold(summary, feature, settings.warnings_per_week) {
+    // Nothing that is less than this is told, whatever the budget; most windows end here.
+    if size < LEAST_TOLD || size < threshold(summary, feature, settings.warnings_per_week) {
         return size;
     }
     let windows = f64::from(summary.windows[feature as usize]);
@@ -328,16 +331,18 @@ fn payloads(summary: &Summary, profile: &Profile, open: &Hour) -> Option<Told> {
         let (mean, deviation, freedom) = log_expected(summary, profile, log);
         let usual = profile.calls_mean.value().max(5.0);
         let deviation = deviation * (usual / f64::from(open.payloads[slot])).max(1.0).sqrt();
-        let (typical, actual) = (mean.exp_m1(), each.exp_m1());
+        let mut told =
+            Told { feature: Feature::Payload, raw: 0.0, typical: 0.0, high: 0.0, actual: 0.0 };
+        if each > mean {
+            (told.typical, told.actual) = (mean.exp_m1(), each.exp_m1());
+        }
         // A shift that is sure but small is nobody's alarm.
-        let raw = if actual > 1.5 * typical {
-            surprise(student((each - mean) / deviation, freedom))
-        } else {
-            0.0
-        };
-        if most.as_ref().is_none_or(|most| raw > most.raw) {
-            let high = (mean + 1.645 * deviation).exp_m1();
-            most = Some(Told { feature: Feature::Payload, raw, typical, high, actual });
+        if told.actual > 1.5 * told.typical {
+            told.raw = surprise(student((each - mean) / deviation, freedom));
+            told.high = (mean + 1.645 * deviation).exp_m1();
+        }
+        if most.as_ref().is_none_or(|most| told.raw > most.raw) {
+            most = Some(told);
         }
     }
     most
@@ -346,13 +351,17 @@ fn payloads(summary: &Summary, profile: &Profile, open: &Hour) -> Option<Told> {
 /// A sum that is judged by its logarithm.
 fn amount(summary: &Summary, profile: &Profile, feature: Feature, sum: u64) -> Told {
     let log = feature.log().unwrap_or_default();
-    let (mean, deviation, _) = log_expected(summary, profile, log);
-    let raw = log_surprise(summary, profile, log, logarithm(sum));
-    let typical = mean.exp_m1();
-    let high = (mean + 1.645 * deviation).exp_m1();
+    let (mean, deviation, freedom) = log_expected(summary, profile, log);
+    let (value, actual) = (logarithm(sum), sum as f64);
+    // A tail costs as much as all the rest, and most windows are quiet.
+    let typical = if value > mean { mean.exp_m1() } else { f64::INFINITY };
     // Twice the usual is nobody's alarm, however steady the agent is.
-    let raw = if sum as f64 > 2.0 * typical { raw } else { 0.0 };
-    Told { feature, raw, typical, high, actual: sum as f64 }
+    if actual <= 2.0 * typical {
+        return Told { feature, raw: 0.0, typical: 0.0, high: 0.0, actual };
+    }
+    let raw = surprise(student((value - mean) / deviation, freedom));
+    let high = (mean + 1.645 * deviation).exp_m1();
+    Told { feature, raw, typical, high, actual }
 }
 
 fn errors(class: &Class, profile: &Profile, open: &Hour) -> Option<Told> {

@@ -32,7 +32,7 @@ use season::Season;
 use seen::{Before, Open};
 use sessions::Session;
 
-pub use class::{Class, POPULAR};
+pub use class::{Class, POPULAR, Windows};
 pub use feature::{FEATURES, Feature, Group};
 pub use judge::{Anomaly, Level};
 pub use profile::{AHEAD_MS, LATENESS_MS, Profile};
@@ -240,6 +240,7 @@ pub fn observe(
     profile: &mut Profile,
     seen: &Observation,
 ) -> Judgement {
+    profile.fetch(seen.ts.0);
     let mut said = Judgement::default();
     let now = seen.now.0.clamp(0, LATEST_MS);
     class.turn(hour_of(now));

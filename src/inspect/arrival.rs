@@ -135,3 +135,21 @@ pub(super) static MISROUTED: Check = LazyLock::new(|| {
                    partitioner (`partitioner=murmur2_random` in librdkafka clients) and key by agent id";
     source("system.key_mismatch", Family::System, Severity::High, message)
 });
+
+pub(super) static PROFILES_FULL: Check = LazyLock::new(|| {
+    let message = "more agents than there may be behaviour profiles on this partition \
+                   (`limits.profiles`): the one silent for longest is forgotten and begins anew";
+    source("system.profiles_full", Family::System, Severity::High, message)
+});
+
+pub(super) static TYPES_FULL: Check = LazyLock::new(|| {
+    let message = "more than a thousand types of agents on this partition: the others are judged \
+                   as agents without a type";
+    source("system.types_full", Family::System, Severity::Medium, message)
+});
+
+pub(super) static NAMES_LOST: Check = LazyLock::new(|| {
+    let message = "the agent uses so many tools, destinations or classes of data that a first use \
+                   says nothing any more: those that a profile holds have changed a thousand times";
+    source("system.names_lost", Family::System, Severity::Medium, message)
+});

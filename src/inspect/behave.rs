@@ -49,6 +49,21 @@ pub(super) struct Said {
     agents: u32,
     /// An operator has called what the agent does now usual: it is on record and not told.
     accepted: bool,
+    /// Limits that it met.
+    pub(super) strain: Strain,
+}
+
+/// Limits that an event met.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Strain {
+    /// Another agent's profile gave way.
+    pub(super) profiles_full: bool,
+    /// The agent's type is one too many.
+    pub(super) types_full: bool,
+    /// So many names within their thirty days gave way.
+    pub(super) names_crowded: u32,
+    /// With them a thousand of the agent's have, or ten thousand, and so on.
+    pub(super) names_lost: bool,
 }
 
 /// Judges an event against its agent's past, and remembers it. `learn` is false for what
@@ -69,21 +84,28 @@ pub(super) fn judge(
     let profile_key = profile_key(&event.tenant, &event.agent);
     let accepted = is_accepted(staged, &profile_key);
     let seen = Observation { accepted, ..observation(event, now, learn) };
-    let class_key = class_key(staged, event);
+    let (class_key, types_full) = class_key(staged, event);
     let mut class = staged.take(&class_key, Class::read).unwrap_or_default();
     let known = staged.take(&profile_key, Profile::read);
-    if known.is_none() {
+    let profiles_full =
+        known.is_none() && staged.count(owner::PROFILE) >= setup.limits.profiles.max(1);
+    if profiles_full {
         staged.make_room(owner::PROFILE, setup.limits.profiles);
     }
     let mut profile =
         known.unwrap_or_else(|| Box::new(Profile::new(Millis(event.ts.0.min(now.0)))));
+    let before = profile.crowded();
     let judgement = baseline::observe(settings, &mut class, &mut profile, &seen);
+    let lost = profile.crowded();
+    let names_lost = (3..10).map(|tens| 10_u32.pow(tens)).any(|at| before < at && at <= lost);
+    let names_crowded = lost - before;
+    let strain = Strain { profiles_full, types_full, names_crowded, names_lost };
     // A deadline by the day, so that it does not change with every event.
     let forgotten = Some(Millis((now.0.div_euclid(DAY_MS) + FORGOTTEN_DAYS) * DAY_MS));
     staged.keep(profile_key, profile, forgotten);
     let agents = class.agents();
     staged.keep(class_key, class, forgotten);
-    Some(Said { judgement, agents, accepted })
+    Some(Said { judgement, agents, accepted, strain })
 }
 
 /// Where an agent's profile is kept.
@@ -304,6 +326,7 @@ pub(super) fn tell(
 }
 
 /// How behaviour folds.
+#[must_use]
 pub fn behavior_folding(limits: &Limits) -> Folding {
     Folding { idle_ms: limits.folding.idle_ms.max(BEHAVIOR_IDLE_MS), ..limits.folding }
 }
@@ -389,14 +412,14 @@ impl Object for Class {
     }
 }
 
-/// The class of the event's agent; the nameless one where there are too many.
-fn class_key(staged: &Staged<'_>, event: &Event<'_>) -> Key {
+/// The class of the event's agent; the nameless one where there are too many, and whether there are.
+fn class_key(staged: &Staged<'_>, event: &Event<'_>) -> (Key, bool) {
     let class = event.agent_type.as_deref().unwrap_or_default();
     let key = Key { owner: owner::CLASS, id: id(&[&event.tenant, class]) };
     if !staged.has(&key) && staged.count(owner::CLASS) >= CLASSES {
-        return Key { owner: owner::CLASS, id: id(&["", ""]) };
+        return (Key { owner: owner::CLASS, id: id(&["", ""]) }, true);
     }
-    key
+    (key, false)
 }
 
 fn id(parts: &[&str]) -> Vec<u8> {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use crate::alert::{Alert, Cause, Figures, Origin, Sign, fold, fold_figures};
 use crate::audit::hex;
 use crate::event::{Event, RawSpan};
-use crate::finding::{Action, Confidence, Coverage, Family, Finding, Severity};
-use crate::inspect::arrival::{Arrival, KILLED, MISROUTED, look};
+use crate::finding::{Action, Confidence, Coverage, Family, Finding, Severity, Source};
+use crate::inspect::arrival::{
+    Arrival, KILLED, MISROUTED, NAMES_LOST, PROFILES_FULL, TYPES_FULL, look,
+};
 use crate::inspect::behave;
 use crate::inspect::govern::judge;
 use crate::inspect::quiet::Quiet;
@@ -67,6 +69,10 @@ pub fn decide<'s>(
     } else {
         behave::judge(setup, staged, incoming, learned(&reasons, quiet))
     };
+    let strain = behavior.as_ref().map(|said| said.strain).unwrap_or_default();
+    notes.profiles_full = strain.profiles_full;
+    notes.types_full = strain.types_full;
+    notes.names_crowded = strain.names_crowded;
     if let Some(said) = &behavior {
         behave::reasons(setup, event, said, ordered, &mut reasons);
     }
@@ -111,8 +117,20 @@ pub fn decide<'s>(
         if let Some(said) = &behavior {
             behave::tell((setup, &mut quiet), staged, incoming, said, &reasons, &mut alerts);
         }
-        if notes.misrouted {
-            tell_misrouted(setup, staged, incoming, &mut alerts);
+        for (met, source) in [
+            (notes.misrouted, &MISROUTED),
+            (strain.profiles_full, &PROFILES_FULL),
+            (strain.types_full, &TYPES_FULL),
+        ] {
+            if met {
+                tell_of_itself(setup, staged, incoming, source, &mut alerts);
+            }
+        }
+        if strain.names_lost {
+            let reason = of_itself(&NAMES_LOST);
+            let sign = Sign { session: None, ..sign(event, &reason) };
+            let place = origin(incoming, &alerts);
+            fold(staged, &setup.limits.folding, &sign, place, &mut alerts);
         }
     }
     let held_back = mode == Mode::Enforce && matches!(action, Action::Retry | Action::Block);
@@ -438,20 +456,22 @@ fn tell(
     }
 }
 
-/// One alert for the partition, however many agents are misrouted: the cause is one client's setting.
-fn tell_misrouted(
+/// One alert for the partition, however many agents it is about: a client's setting, a limit.
+fn tell_of_itself(
     setup: &Setup,
     staged: &mut Staged<'_>,
     incoming: &Incoming<'_, '_>,
+    source: &Arc<Source>,
     alerts: &mut Vec<Alert>,
 ) {
-    let reason = Reason {
-        finding: Finding::whole(Arc::clone(&MISROUTED), Confidence::High),
-        action: Action::Alert,
-        mode: Mode::Enforce,
-    };
+    let reason = of_itself(source);
     let sign = Sign { tenant: "", agent: "", session: None, ..sign(incoming.event, &reason) };
     fold(staged, &setup.limits.folding, &sign, origin(incoming, alerts), alerts);
+}
+
+fn of_itself(source: &Arc<Source>) -> Reason {
+    let finding = Finding::whole(Arc::clone(source), Confidence::High);
+    Reason { finding, action: Action::Alert, mode: Mode::Enforce }
 }
 
 pub(super) fn origin(incoming: &Incoming<'_, '_>, alerts: &[Alert]) -> Origin {

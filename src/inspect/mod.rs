@@ -277,6 +277,12 @@ pub struct Notes {
     pub killed: bool,
     /// Signs that a silence kept from the SOC.
     pub kept_back: u32,
+    /// Another agent's behaviour profile was forgotten to make room.
+    pub profiles_full: bool,
+    /// Its agent is of one type too many and counts among those without one.
+    pub types_full: bool,
+    /// Names that it used made its agent's profile forget others within their thirty days.
+    pub names_crowded: u32,
     /// What became of streams.
     pub streams: StreamNotes,
 }

@@ -50,7 +50,7 @@ pub(super) fn look(
     alerts: &mut Vec<Alert>,
 ) -> Hush {
     let event = incoming.event;
-    let texts = Texts::of(event, hosts(event));
+    let texts = Texts::of(event, &hosts(event));
     let own = episode_key(sign);
     let Some(id) = own.id.first_chunk().copied() else { return Hush::No };
     let abouts = abouts(signs.told, &texts);
@@ -170,7 +170,7 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(event: &'a Event<'a>, destinations: Vec<String>) -> Self {
+    fn of(event: &'a Event<'a>, destinations: &[String]) -> Self {
         let mut data: Vec<&str> = event.data_classes.iter().map(AsRef::as_ref).collect();
         data.sort_unstable();
         let tool = event.tool.as_ref().map(|tool| tool.name.as_ref());

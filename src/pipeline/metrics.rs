@@ -112,6 +112,12 @@ counters! {
     killed,
     /// Signs that a silence or a maintenance window kept from the SOC.
     kept_back,
+    /// Behaviour profiles forgotten to make room.
+    profiles_evicted,
+    /// Events of agents whose type is one too many.
+    types_refused,
+    /// Names that profiles forgot within their thirty days to make room.
+    names_crowded,
     /// Chunks that came after their stream had ended.
     late_chunks,
     /// Packs and policies taken up while running.
@@ -208,10 +214,13 @@ impl Metrics {
             (notes.ahead, &self.ahead),
             (notes.id_reuse, &self.reused_ids),
             (notes.killed, &self.killed),
+            (notes.profiles_full, &self.profiles_evicted),
+            (notes.types_full, &self.types_refused),
         ] {
             counter.add(u64::from(noted));
         }
         self.kept_back.add(u64::from(notes.kept_back));
+        self.names_crowded.add(u64::from(notes.names_crowded));
         self.count_streams(notes.streams);
     }
 

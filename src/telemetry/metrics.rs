@@ -64,6 +64,9 @@ declare! {
     REUSED_IDS Counter "weir_reused_ids_total" [] "Events whose id came lately with other content";
     KILLED Counter "weir_killed_total" [] "Events blocked by an order";
     KEPT_BACK Counter "weir_alerts_kept_back_total" [] "Signs that a silence or a maintenance window kept from the SOC; each stands in the audit";
+    PROFILES_EVICTED Counter "weir_profiles_evicted_total" [] "Behaviour profiles forgotten to make room: more agents than `limits.profiles` on a partition";
+    TYPES_REFUSED Counter "weir_types_refused_total" [] "Events of agents whose type is one too many on their partition; they are judged as agents without a type";
+    NAMES_CROWDED Counter "weir_names_crowded_total" [] "Tools, destinations and classes of data that a behaviour profile forgot within thirty days to make room for others";
     STREAMS Gauge "weir_streams" [] "Streamed answers that go on in the partitions that this process owns";
     STREAMS_ENDED Counter "weir_streams_ended_total" ["how"] "Streamed answers that ended: with their last chunk, cut by a finding or a chunk that did not follow, idle, or evicted";
     LATE_CHUNKS Counter "weir_late_chunks_total" [] "Chunks that came after their stream had ended";

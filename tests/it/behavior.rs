@@ -452,3 +452,107 @@ fn groups_and_profiles_survive_a_restore_byte_for_byte() {
     assert!(!shown(&out).is_empty());
     assert_eq!(shown(&out), shown(&whole));
 }
+
+/// Hundreds of thousands of names from one tenant (a million in the unit tests): what is remembered stays within its limits, what gives way is
+/// counted, and one alert says so.
+mod abuse {
+    use weir::state::{Partition, owner};
+
+    use super::*;
+
+    const EVENTS: i64 = 200_000;
+
+    /// Runs one event of each name; gives the counters, the state and the alerts' signals.
+    fn flood(
+        step: &Step,
+        events: i64,
+        write: impl Fn(i64) -> String,
+    ) -> ([u64; 3], Partition, Vec<String>) {
+        let rules = no_rules();
+        let mut run = Sequential::new(step, &rules);
+        let metrics = weir::pipeline::metrics::Metrics::default();
+        let mut told = Vec::new();
+        for n in 0..events {
+            let value = write(n);
+            let record = InRecord {
+                partition: 0,
+                offset: n,
+                timestamp: Millis(START + n),
+                key: None,
+                value: Some(value.into_bytes()),
+                headers: Vec::new(),
+            };
+            let mut out = Vec::new();
+            let outcome = run.record(&record, &mut out);
+            metrics.count(&outcome);
+            told.extend(alerts(&out).into_iter().map(|(alert, _)| {
+                format!(
+                    "{} {}",
+                    alert["signal"].as_str().unwrap(),
+                    alert["state"].as_str().unwrap()
+                )
+            }));
+        }
+        let counted = [&metrics.profiles_evicted, &metrics.types_refused, &metrics.names_crowded];
+        (counted.map(weir::pipeline::metrics::Counter::get), run.states()[&0].clone(), told)
+    }
+
+    fn opened(told: &[String], signal: &str) -> usize {
+        told.iter().filter(|told| **told == format!("{signal} open")).count()
+    }
+
+    fn event(n: i64, agent: &str, kind: &str, tool: &str, more: &str) -> String {
+        let ts = START + n;
+        format!(
+            r#"{{"v":1,"id":"e{n}","ts":{ts},"kind":"tool_call","tenant":"t","agent":{{"id":"{agent}"{kind}}},"tool":{{"name":"{tool}","params":{{{more}}}}}}}"#
+        )
+    }
+
+    #[test]
+    fn tools_of_one_agent_without_end() {
+        let step = step(Mode::Calibrated);
+        let (counted, state, told) =
+            flood(&step, EVENTS, |n| event(n, "bot", "", &format!("tool{n}"), ""));
+        // All but the first twenty give way to others.
+        assert_eq!(counted, [0, 0, (EVENTS - 20) as u64]);
+        assert_eq!(state.count(owner::PROFILE), 1);
+        assert_eq!(opened(&told, "system.names_lost"), 1, "{told:?}");
+        assert!(told.len() < 40, "{told:?}");
+    }
+
+    #[test]
+    fn destinations_of_one_agent_without_end() {
+        let step = step(Mode::Calibrated);
+        let (counted, state, told) = flood(&step, EVENTS / 2, |n| {
+            event(n, "bot", "", "send", &format!(r#""url":"https://h{n}.example/""#))
+        });
+        assert_eq!(counted, [0, 0, (EVENTS / 2 - 12) as u64]);
+        assert_eq!(state.count(owner::PROFILE), 1);
+        assert_eq!(opened(&told, "system.names_lost"), 1, "{told:?}");
+        assert!(state.count(owner::CROWD) <= 4096 && told.len() < 40, "{told:?}");
+    }
+
+    #[test]
+    fn agents_of_one_tenant_without_end() {
+        let mut step = step(Mode::Calibrated);
+        step.setup.limits.profiles = 500;
+        let (counted, state, told) =
+            flood(&step, EVENTS, |n| event(n, &format!("bot{n}"), "", "search", ""));
+        assert_eq!(counted, [(EVENTS - 500) as u64, 0, 0]);
+        assert_eq!((state.count(owner::PROFILE), state.count(owner::CLASS)), (500, 1));
+        assert_eq!(opened(&told, "system.profiles_full"), 1, "{told:?}");
+        assert!(told.len() < 40, "{told:?}");
+    }
+
+    #[test]
+    fn two_thousand_types_of_agents() {
+        let step = step(Mode::Calibrated);
+        let (counted, state, told) = flood(&step, 2_000, |n| {
+            event(n, &format!("bot{n}"), &format!(r#","type":"type{n}""#), "search", "")
+        });
+        assert_eq!(counted, [0, 1_000, 0]);
+        // Those beyond share the nameless one.
+        assert_eq!(state.count(owner::CLASS), 1_001);
+        assert_eq!(opened(&told, "system.types_full"), 1, "{told:?}");
+    }
+}

@@ -107,6 +107,8 @@ fn surprises(values: impl Iterator<Item = f64>) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// A made-up file: a day's wave, noise, and a spike in its window.
@@ -118,7 +120,7 @@ mod tests {
             let noise = (row * 7919 % 101) as f64 / 20.0;
             let wave = 10.0 * (row as f64 / 288.0 * std::f64::consts::TAU).sin();
             let spike = if (3000..3010).contains(&row) { 120.0 } else { 0.0 };
-            text.push_str(&format!("{at},{}\n", 50.0 + wave + noise + spike));
+            writeln!(text, "{at},{}", 50.0 + wave + noise + spike).unwrap();
         }
         let window = (format!("{}.000000", jiff(2990)), format!("{}.000000", jiff(3029)));
         let series = series(&text, &[window]).unwrap();

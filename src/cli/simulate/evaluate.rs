@@ -15,7 +15,7 @@ use super::simple::{SIGNALS, Simple};
 use super::world::{Agent, CLASSES, DAY, HOUR, Moment, Name, START, What, World};
 use crate::alert::{COMMON, COMPANY_MS, Common, Crowd, Hush, Mark, Need, Standing};
 use crate::baseline::{
-    Class, FEATURES, Feature, Group, Judgement, Level, Observation, Profile, Rule, Settings, name,
+    Class, Feature, Group, Judgement, Level, Observation, Profile, Rule, Settings, Windows, name,
     observe,
 };
 use crate::event::Millis;
@@ -25,6 +25,8 @@ const IDLE: i64 = crate::inspect::BEHAVIOR_IDLE_MS;
 /// What is told so long after an incident's end still counts for it: hours are judged whole
 /// when they have closed.
 const GRACE: i64 = 90 * 60_000;
+/// Spreads agents' numbers evenly.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Detectors, in the order of the table.
 const DETECTORS: [&str; 5] =
@@ -79,6 +81,8 @@ struct Run<'w> {
     quiet_days: i64,
     names: BTreeMap<Name, u32>,
     classes: Vec<Class>,
+    /// Windows that closed in incidents, which promise nothing.
+    attacked: Vec<Windows>,
     profiles: Vec<Option<Profile>>,
     simple: Vec<Simple>,
     episodes: Vec<[Episode; DETECTORS.len()]>,
@@ -108,6 +112,7 @@ pub(super) fn run(world: &mut World, settings: &Settings, quiet_days: i64) -> St
         quiet_days,
         names: BTreeMap::new(),
         classes: CLASSES.iter().map(|_| Class::default()).collect(),
+        attacked: vec![Windows::default(); CLASSES.len()],
         profiles: vec![None; n],
         simple: vec![Simple::default(); n],
         episodes: vec![<[Episode; DETECTORS.len()]>::default(); n],
@@ -150,14 +155,22 @@ impl Run<'_> {
         let seen = self.observation(moment);
         let class = &mut self.classes[usize::from(agents[index].class)];
         let profile = self.profiles[index].get_or_insert_with(|| Profile::new(seen.ts));
+        let own = self.incident_of[index].map(|at| (at, &incidents[at]));
+        let in_incident = own.is_some_and(|(_, incident)| {
+            let from = incident.start.max(self.test_from);
+            moment.ts >= from && moment.ts < incident.end + 12 * HOUR
+        });
+        let before = in_incident.then(|| class.windows());
         let said = observe(self.settings, class, profile, &seen);
+        if let Some(before) = before {
+            self.attacked[usize::from(agents[index].class)].add(&before, &class.windows());
+        }
         let calls = f64::from(u8::from(seen.call));
         let hits =
             self.simple[index].see(moment.ts, [calls, seen.bytes as f64, seen.tokens as f64]);
         if moment.incident > 0 && seen.call {
             self.incident_calls[moment.incident as usize - 1] += 1;
         }
-        let own = self.incident_of[index].map(|at| (at, &incidents[at]));
         let agent = &agents[index];
         if said.level.is_some() {
             let index = moment.agent;
@@ -314,8 +327,6 @@ impl Run<'_> {
         }
         let agents = self.classes[usize::from(agent.class)].agents();
         let need = Need::of(agents, self.settings.warnings_per_week);
-        // Evenly spread, and back again: an odd factor has an inverse.
-        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut id = [0; 16];
         id[..8].copy_from_slice(&u64::from(moment.agent).wrapping_mul(SPREAD).to_be_bytes());
         id[8..12].copy_from_slice(&moment.agent.to_be_bytes());
@@ -518,26 +529,25 @@ impl Run<'_> {
             "- episodes inside incidents: {}, critical in {}",
             score.episodes_in_incidents, score.critical_found
         ));
-        line(format_args!("\nWindows of the test weeks at or beyond a calibrated 10^-k, as 10^-x"));
-        line(format_args!("| class | k = 2 | k = 3 | k = 4 |\n|---|---|---|---|"));
+        line(format_args!(
+            "\nQuiet windows of the test weeks at or beyond a calibrated 10^-k: times as many as promised (how many)"
+        ));
+        line(format_args!("| class | windows | k = 2 | k = 3 | k = 4 |\n|---|---|---|---|---|"));
         for (at, class) in CLASSES.iter().enumerate() {
-            let mut cells = Vec::new();
-            for k in 2..=4 {
-                let (mut above, mut all) = (0, 0);
-                for feature in Feature::ALL.into_iter().take(FEATURES) {
-                    let (more, of) =
-                        self.classes[at].windows_beyond(&before[at], feature, f64::from(k));
-                    above += more;
-                    all += of;
-                }
-                let part = above as f64 / all.max(1) as f64;
-                cells.push(if above == 0 {
-                    "none".to_owned()
-                } else {
-                    format!("{:.2}", -part.log10())
+            let of = |k: f64| {
+                let counted = Feature::ALL.into_iter().map(|feature| {
+                    self.classes[at].windows_beyond(&before[at], &self.attacked[at], feature, k)
                 });
-            }
-            line(format_args!("| {} | {} |", class.name, cells.join(" | ")));
+                counted.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+            };
+            let cells: Vec<String> = (2..=4)
+                .map(|k| {
+                    let (above, all) = of(f64::from(k));
+                    let promised = all as f64 * 10_f64.powi(-k);
+                    format!("{:.2} ({above})", above as f64 / promised.max(f64::MIN_POSITIVE))
+                })
+                .collect();
+            line(format_args!("| {} | {} | {} |", class.name, of(0.0).1, cells.join(" | ")));
         }
         out
     }

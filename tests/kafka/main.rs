@@ -16,7 +16,6 @@ mod reload;
 mod site;
 
 mod bad_input;
-mod behavior;
 mod chaos;
 mod exactly_once;
 mod fencing;

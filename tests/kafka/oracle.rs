@@ -19,7 +19,6 @@ use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::{Sequential, Step};
 use weir::policy::Policy;
 use weir::redact::Key32;
-use weir::state::Partition;
 
 use crate::records::{Follower, Read};
 use crate::site::Site;
@@ -202,32 +201,6 @@ pub(crate) fn assert_same(site: &Site, oracle: &Oracle) {
         "there is output in partitions without input: {:?}",
         actual.keys().collect::<Vec<_>>()
     );
-}
-
-/// Restores each partition from its changelog and holds it against the pure run's: what is
-/// remembered must be the same, byte for byte. No timer may have been due since the last event.
-pub(crate) fn assert_same_state(site: &Site, oracle: &Oracle) {
-    let (events, state) = (site.topic("events"), site.topic("state"));
-    let mut follower = Follower::new(&site.broker.address, &[events.clone(), state.clone()]);
-    follower.settle(Duration::from_secs(2));
-    let mut run = Sequential::new(&oracle.step, &oracle.rules);
-    let mut inputs: Vec<&Read> = follower.of(&events).collect();
-    inputs.sort_by_key(|record| (record.partition, record.offset));
-    for record in inputs {
-        run.record(&in_record(record), &mut Vec::new());
-    }
-    let mut restored: BTreeMap<i32, Partition> = BTreeMap::new();
-    for record in follower.of(&state) {
-        let partition = restored.entry(record.partition).or_default();
-        let key = record.key.as_deref().expect("a key");
-        partition.restore(key, record.value.as_deref()).expect("a state record");
-    }
-    assert!(!run.states().is_empty());
-    for (number, expected) in run.states() {
-        let have =
-            restored.get(number).unwrap_or_else(|| panic!("partition {number} has no state"));
-        assert!(have.remembers_as(expected), "partition {number} remembers something else");
-    }
 }
 
 /// As the lane sees it.

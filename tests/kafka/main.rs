@@ -16,6 +16,7 @@ mod reload;
 mod site;
 
 mod bad_input;
+mod behavior;
 mod chaos;
 mod exactly_once;
 mod fencing;

@@ -8,6 +8,7 @@
 //! any first part may be there.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,6 +20,7 @@ use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::{Sequential, Step};
 use weir::policy::Policy;
 use weir::redact::Key32;
+use weir::state::Partition;
 
 use crate::records::{Follower, Read};
 use crate::site::Site;
@@ -46,9 +48,16 @@ struct Expected {
     possible: BTreeMap<Topic, Vec<Plain>>,
 }
 
+/// The shipped pack, which takes seconds to compile.
+static SHIPPED: LazyLock<Arc<Rules>> = LazyLock::new(|| {
+    let set = weir::patterns::load(&weir::patterns::builtin()).expect("the shipped pack loads");
+    let rules = Rules::compile(set, ScanLimits::default(), EngineKind::Auto);
+    Arc::new(rules.expect("the shipped pack compiles"))
+});
+
 /// The pure run.
 pub(crate) struct Oracle {
-    rules: Rules,
+    rules: Arc<Rules>,
     step: Step,
     /// By partition and offset of an event: the entries of other partitions that its decision
     /// looked at.
@@ -58,10 +67,8 @@ pub(crate) struct Oracle {
 impl Oracle {
     /// With the shipped pack and policy.
     pub(crate) fn new(site: &Site) -> Self {
-        let set = weir::patterns::load(&weir::patterns::builtin()).expect("the shipped pack loads");
-        let pack = set.hash.clone();
-        let rules = Rules::compile(set, ScanLimits::default(), EngineKind::Auto)
-            .expect("the shipped pack compiles");
+        let rules = Arc::clone(&SHIPPED);
+        let pack = rules.set.hash.clone();
         let partitions = u32::try_from(site.partitions).expect("a small number");
         let mut step = Step::new(site.topic("events"), partitions, pack);
         step.control_topic = site.topic("control");
@@ -114,8 +121,8 @@ impl Oracle {
 
     /// With other rules, which the instance knows by this hash.
     pub(crate) fn with_rules(mut self, set: RuleSet, pack: &str) -> Self {
-        self.rules = Rules::compile(set, ScanLimits::default(), EngineKind::Rust)
-            .expect("the rules compile");
+        let rules = Rules::compile(set, ScanLimits::default(), EngineKind::Rust);
+        self.rules = Arc::new(rules.expect("the rules compile"));
         pack.clone_into(&mut self.step.pack);
         self
     }
@@ -201,6 +208,32 @@ pub(crate) fn assert_same(site: &Site, oracle: &Oracle) {
         "there is output in partitions without input: {:?}",
         actual.keys().collect::<Vec<_>>()
     );
+}
+
+/// Restores each partition from its changelog and holds it against the pure run's: what is
+/// remembered must be the same, byte for byte. No timer may have been due since the last event.
+pub(crate) fn assert_same_state(site: &Site, oracle: &Oracle) {
+    let (events, state) = (site.topic("events"), site.topic("state"));
+    let mut follower = Follower::new(&site.broker.address, &[events.clone(), state.clone()]);
+    follower.settle(Duration::from_secs(2));
+    let mut run = Sequential::new(&oracle.step, &oracle.rules);
+    let mut inputs: Vec<&Read> = follower.of(&events).collect();
+    inputs.sort_by_key(|record| (record.partition, record.offset));
+    for record in inputs {
+        run.record(&in_record(record), &mut Vec::new());
+    }
+    let mut restored: BTreeMap<i32, Partition> = BTreeMap::new();
+    for record in follower.of(&state) {
+        let partition = restored.entry(record.partition).or_default();
+        let key = record.key.as_deref().expect("a key");
+        partition.restore(key, record.value.as_deref()).expect("a state record");
+    }
+    assert!(!run.states().is_empty());
+    for (number, expected) in run.states() {
+        let have =
+            restored.get(number).unwrap_or_else(|| panic!("partition {number} has no state"));
+        assert!(have.remembers_as(expected), "partition {number} remembers something else");
+    }
 }
 
 /// As the lane sees it.

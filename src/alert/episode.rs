@@ -3,10 +3,9 @@
 //! What a close says depends only on the entry and its deadline, so an idle partition's
 //! timer and the next record's arrival write the same.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::alert::crowd::{COMPANY_MS, Group, Hush};
 use crate::alert::{Alert, Cause, Correction, MAX_EVENT_IDS, Origin, State};
+use crate::digest::Parts;
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Seen, Severity};
 use crate::state::codec::{Pack, Unpack};
@@ -442,16 +441,11 @@ fn key_with(
     (action, family): (Action, Family),
     signal: &str,
 ) -> Key {
-    let mut hash = Sha256::new();
     let of_session = session.unwrap_or_default();
-    for part in [tenant, agent, of_session, action.name(), family.name()] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.update([u8::from(session.is_some())]);
-    hash.update(signal);
-    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
-    Key { owner: owner::EPISODE, id }
+    let mut hash = Parts::of([tenant, agent, of_session, action.name(), family.name()]);
+    hash.bare([u8::from(session.is_some())]);
+    hash.bare(signal);
+    Key { owner: owner::EPISODE, id: hash.id().into() }
 }
 
 /// Version 1 had no tags, version 2 not who had a value before, version 3 no groups, and all that

@@ -13,6 +13,8 @@ mod verify;
 
 use sha2::{Digest as _, Sha256};
 
+pub use crate::digest::hex;
+use crate::digest::push_hex;
 use crate::state::codec::{Pack, Unpack};
 use crate::state::{Key, Partition, Staged, owner};
 
@@ -115,22 +117,6 @@ impl InForce {
 #[must_use]
 pub fn hash(record: &[u8]) -> Hash {
     Sha256::digest(record).into()
-}
-
-fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
-}
-
-/// Bytes as hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    let mut out = Vec::with_capacity(bytes.len() * 2);
-    push_hex(&mut out, bytes);
-    String::from_utf8(out).unwrap_or_default()
 }
 
 /// The bytes that hexadecimal digits of either case stand for, two digits each.

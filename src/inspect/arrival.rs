@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::Parts;
 use crate::event::{Event, Millis};
 use crate::finding::{Confidence, Family, Finding, Severity, Source, standard_tags};
 use crate::inspect::route::partition_of;
@@ -18,13 +19,9 @@ const REPEATS: u32 = 2;
 /// Hashes of an event's id, within its agent, and of its record's bytes.
 #[must_use]
 pub fn item(event: &Event<'_>, record: &[u8]) -> Item {
-    let mut id = Sha256::new();
-    for part in [&event.tenant, &event.agent, &event.id] {
-        id.update((part.len() as u64).to_be_bytes());
-        id.update(part.as_bytes());
-    }
+    let id = Parts::of([event.tenant.as_ref(), event.agent.as_ref(), event.id.as_ref()]).whole();
     let first = |hash: &[u8]| hash.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    Item { id: first(&id.finalize()), content: first(&Sha256::digest(record)) }
+    Item { id: first(&id), content: first(&Sha256::digest(record)) }
 }
 
 /// What there is to say of an arrival.
@@ -73,13 +70,7 @@ const VERSION: u8 = 1;
 /// Counts a backdated event of an agent; returns how many there were in the window.
 fn count_late(limits: &Limits, staged: &mut Staged<'_>, event: &Event<'_>) -> u64 {
     let now = staged.now();
-    let mut hash = Sha256::new();
-    for part in [&event.tenant, &event.agent] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
-    let key = Key { owner: owner::AGENT, id };
+    let key = Key::of(owner::AGENT, [event.tenant.as_ref(), event.agent.as_ref()]);
     let known = staged.get(&key).and_then(|bytes| {
         let mut from = Unpack::new(VERSION, bytes)?;
         Some((from.millis()?, from.number()?))

@@ -7,8 +7,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::alert::{
     Alert, CORRECTED, Correction, Figures, Folding, Hush, Manner, Origin, close_family, correct,
     episode_key, fold_in,
@@ -111,7 +109,7 @@ pub(super) fn judge(
 /// Where an agent's profile is kept.
 #[must_use]
 pub fn profile_key(tenant: &str, agent: &str) -> Key {
-    Key { owner: owner::PROFILE, id: id(&[tenant, agent]) }
+    Key::of(owner::PROFILE, [tenant, agent])
 }
 
 fn accepted_key(profile: &Key) -> Key {
@@ -415,20 +413,11 @@ impl Object for Class {
 /// The class of the event's agent; the nameless one where there are too many, and whether there are.
 fn class_key(staged: &Staged<'_>, event: &Event<'_>) -> (Key, bool) {
     let class = event.agent_type.as_deref().unwrap_or_default();
-    let key = Key { owner: owner::CLASS, id: id(&[&event.tenant, class]) };
+    let key = Key::of(owner::CLASS, [event.tenant.as_ref(), class]);
     if !staged.has(&key) && staged.count(owner::CLASS) >= CLASSES {
-        return (Key { owner: owner::CLASS, id: id(&["", ""]) }, true);
+        return (Key::of(owner::CLASS, ["", ""]), true);
     }
     (key, false)
-}
-
-fn id(parts: &[&str]) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default()
 }
 
 /// The event as numbers.

@@ -6,13 +6,12 @@
 //! is one, and who stands apart from it is the crowd's to say. A first use belongs to those of the
 //! same thing, so what one agent alone begins to use is never part of a group.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::alert::{
     Alert, Common, Crowd, Figures, Folding, Group, Hush, Manner, Mark, Need, Sign, Standing,
     episode_key, fold_in, hush,
 };
 use crate::baseline::{Anomaly, Feature, Group as About, Level};
+use crate::digest::Parts;
 use crate::event::Event;
 use crate::finding::{Confidence, Severity};
 use crate::inspect::Incoming;
@@ -192,13 +191,8 @@ impl<'a> Texts<'a> {
 }
 
 fn crowd_key(sign: &Sign<'_>, about: About, item: &str, grave: bool) -> Key {
-    let mut hash = Sha256::new();
     let class = sign.agent_type.unwrap_or_default();
-    for part in [sign.tenant, class, sign.action.name(), about.name(), item] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.update([u8::from(grave)]);
-    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
-    Key { owner: owner::CROWD, id }
+    let mut hash = Parts::of([sign.tenant, class, sign.action.name(), about.name(), item]);
+    hash.bare([u8::from(grave)]);
+    Key { owner: owner::CROWD, id: hash.id().into() }
 }

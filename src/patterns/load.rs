@@ -1,15 +1,14 @@
 //! From rule files to a [`RuleSet`]: every check that needs no engine, and every error at once.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_saphyr::Spanned;
-use sha2::{Digest, Sha256};
 
 use super::syntax::{self, AllowText, NearText, RuleText};
 use super::{Allow, Class, Expr, Near, PatternError, Rule, RuleSet, SourceFile, Views};
 use super::{lint, phrase};
+use crate::digest::{Parts, hex};
 use crate::event::Carrier;
 use crate::finding::{Action, Confidence, Family, Severity, Source};
 use crate::validate;
@@ -115,17 +114,8 @@ fn line<T>(spanned: &Spanned<T>) -> u64 {
 
 /// Lengths stand before names and texts, so that no two packs share a hash by moving bytes between files.
 fn hash(files: &[&SourceFile]) -> String {
-    let mut sha = Sha256::new();
-    for file in files {
-        for part in [&file.path, &file.text] {
-            sha.update((part.len() as u64).to_be_bytes());
-            sha.update(part.as_bytes());
-        }
-    }
-    sha.finalize().iter().fold(String::new(), |mut out, byte| {
-        write!(out, "{byte:02x}").expect("writing to a string cannot fail");
-        out
-    })
+    let parts = files.iter().flat_map(|file| [&file.path, &file.text]);
+    hex(&Parts::of(parts).whole())
 }
 
 /// Reads one rule and notes all that is wrong with it.

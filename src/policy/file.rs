@@ -6,13 +6,13 @@ mod values;
 mod window;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::de::Deserialize as _;
 use serde_saphyr::Spanned;
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::hex;
 use crate::event::Kind;
 use crate::finding::{Action, Confidence, Family, Severity};
 use crate::policy::nearest::suggestion;
@@ -207,12 +207,5 @@ fn build(path: &str, text: &str, file: File) -> Result<Policy, PolicyError> {
         notice: file.defaults.notice.as_deref().unwrap_or("[This text was withheld.]").into(),
         operator: value(file.defaults.operator).unwrap_or_default(),
         operators,
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _infallible = write!(out, "{byte:02x}");
-        out
     })
 }

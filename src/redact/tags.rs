@@ -5,8 +5,7 @@
 //! tag. Without the key numbers begin anew with each event, and nothing is kept; of a streamed
 //! answer, hashes of the values are kept beside its text until it ends.
 
-use sha2::{Digest as _, Sha256};
-
+use crate::digest::Parts;
 use crate::event::{Event, Millis};
 use crate::redact::Key32;
 use crate::state::codec::{Pack, Unpack};
@@ -72,11 +71,9 @@ impl<'k> Tags<'k> {
         let hash: [u8; 32] = if let Some(key) = self.key() {
             key.mac(&[b"tag", label.as_bytes(), value.as_bytes()])
         } else {
-            let mut hash = Sha256::new();
-            hash.update((label.len() as u64).to_be_bytes());
-            hash.update(label);
-            hash.update(value);
-            hash.finalize().into()
+            let mut hash = Parts::of([label]);
+            hash.bare(value);
+            hash.whole()
         };
         let number = self.number(&hash);
         match number {
@@ -114,13 +111,10 @@ impl<'k> Tags<'k> {
 #[must_use]
 pub fn session_key(event: &Event<'_>) -> Key {
     let session = event.session.as_deref();
-    let mut hash = Sha256::new();
+    let mut hash = Parts::default();
     for part in [Some(event.tenant.as_ref()), Some(event.agent.as_ref()), session] {
-        hash.update([u8::from(part.is_some())]);
-        let part = part.unwrap_or_default();
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
+        hash.bare([u8::from(part.is_some())]);
+        hash.add(part.unwrap_or_default());
     }
-    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
-    Key { owner: owner::SESSION, id }
+    Key { owner: owner::SESSION, id: hash.id().into() }
 }

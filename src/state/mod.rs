@@ -17,6 +17,7 @@ mod staged;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::digest::Parts;
 use crate::event::Millis;
 
 pub use changelog::{BadStateRecord, Changes};
@@ -30,6 +31,13 @@ pub struct Key {
     pub owner: u8,
     /// The owner's own id, such as tenant, agent and session.
     pub id: Vec<u8>,
+}
+
+impl Key {
+    /// The entry that some parts name together.
+    pub(crate) fn of<P: AsRef<[u8]>>(owner: u8, parts: impl IntoIterator<Item = P>) -> Self {
+        Self { owner, id: Parts::of(parts).id().into() }
+    }
 }
 
 /// The owners of state. A number is never used again for something else.

@@ -119,6 +119,11 @@ fn tags(text: &str) -> Vec<Sign> {
     out
 }
 
+/// Whether a character shows nothing and stands for a byte.
+pub(super) fn is_sign(c: char) -> bool {
+    tag(c).is_some() || selector(c).is_some()
+}
+
 fn tag(c: char) -> Option<u8> {
     matches!(c, '\u{E0020}'..='\u{E007E}').then(|| (u32::from(c) - 0xE0000) as u8)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up. A module may use those before it and itself.
 const LAYERS: &[&str] = &[
+    "digest",
     "event",
     "finding",
     "text",

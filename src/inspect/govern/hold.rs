@@ -5,9 +5,8 @@
 //! an approval lets it pass once. Approvals come as orders of the control topic, and take
 //! effect in the partition that knows the hold, in that partition's transaction.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::audit::{from_hex, hex};
+use crate::digest::Parts;
 use crate::event::{Event, Millis, ParamValue, Params};
 use crate::inspect::{Hold, Limits};
 use crate::policy::{Grant, Scope};
@@ -41,23 +40,16 @@ pub(super) fn any_key(event: &Event<'_>) -> Key {
 }
 
 fn key_of(tenant: &str, agent: &str, call: Option<(&str, Option<[u8; 32]>)>) -> Key {
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    part(tenant.as_bytes());
-    part(agent.as_bytes());
+    let mut hash = Parts::of([tenant, agent]);
     if let Some((tool, params)) = call {
-        part(tool.as_bytes());
+        hash.add(tool);
         match &params {
-            Some(params) => part(params),
+            Some(params) => hash.add(params),
             // No hash is so short.
-            None => part(b"*"),
+            None => hash.add(b"*"),
         }
     }
-    let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
-    Key { owner: owner::HOLD, id }
+    Key { owner: owner::HOLD, id: hash.id().into() }
 }
 
 /// SHA-256 of the parameters of an event's call, as grants name them.
@@ -70,11 +62,10 @@ pub fn call_hash(event: &Event<'_>) -> Option<[u8; 32]> {
 fn params_hash(params: &Params<'_>) -> [u8; 32] {
     let mut values: Vec<_> = params.values.iter().collect();
     values.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut hash = Sha256::new();
+    let mut hash = Parts::default();
     let mut part = |tag: u8, bytes: &[u8]| {
-        hash.update([tag]);
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
+        hash.bare([tag]);
+        hash.add(bytes);
     };
     for param in values {
         part(0, param.path.as_bytes());
@@ -87,7 +78,7 @@ fn params_hash(params: &Params<'_>) -> [u8; 32] {
             ParamValue::Object => part(6, &[]),
         }
     }
-    hash.finalize().into()
+    hash.whole()
 }
 
 pub(super) fn standing(staged: &Staged<'_>, key: &Key) -> Approval {

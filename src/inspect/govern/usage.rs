@@ -144,13 +144,7 @@ pub(super) struct Standing {
 
 impl Usage {
     pub(super) fn key(event: &Event<'_>) -> Key {
-        let mut hash = Sha256::new();
-        for part in [&event.tenant, &event.agent] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let id = hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default();
-        Key { owner: owner::USAGE, id }
+        Key::of(owner::USAGE, [event.tenant.as_ref(), event.agent.as_ref()])
     }
 
     pub(super) fn read(staged: &Staged<'_>, key: &Key) -> Option<Self> {

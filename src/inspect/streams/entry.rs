@@ -298,28 +298,19 @@ fn ended_key(stream: &Key) -> Key {
 
 /// Where a stream is kept.
 pub(super) fn key(event: &Event<'_>, stream: &str) -> Key {
-    Key { owner: owner::STREAM, id: id(&[&event.tenant, &event.agent, stream]) }
-}
-
-fn id(parts: &[&str]) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().first_chunk::<16>().map(|id| id.to_vec()).unwrap_or_default()
+    Key::of(owner::STREAM, [&event.tenant, &event.agent, stream])
 }
 
 /// How many streams of an agent go on.
 pub(super) fn count_of(staged: &Staged<'_>, tenant: &str, agent: &str) -> u64 {
-    let key = Key { owner: owner::STREAMS_OF, id: id(&[tenant, agent]) };
+    let key = Key::of(owner::STREAMS_OF, [tenant, agent]);
     let count = staged.get(&key).and_then(|bytes| Unpack::new(VERSION, bytes)?.number());
     count.unwrap_or_default()
 }
 
 /// Writes how many there are.
 pub(super) fn set_count(staged: &mut Staged<'_>, who: &Who, count: u64) {
-    let key = Key { owner: owner::STREAMS_OF, id: id(&[&who.tenant, &who.agent]) };
+    let key = Key::of(owner::STREAMS_OF, [&who.tenant, &who.agent]);
     if count == 0 {
         staged.remove(key);
     } else {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::{Change, Group};
@@ -86,11 +87,8 @@ impl Input {
             let timeout = if records.is_empty() { left } else { Duration::ZERO };
             match self.consumer.poll(timeout) {
                 Some(Ok(message)) => {
-                    let record = to_record(&message);
-                    if let Some(position) = self.positions.get_mut(&record.partition) {
-                        *position = Some(record.offset + 1);
-                        if max == 0 { self.held.push_back(record) } else { records.push(record) }
-                    }
+                    let came = received(&mut self.positions, &message);
+                    if max == 0 { self.held.extend(came) } else { records.extend(came) }
                 }
                 Some(Err(error)) => {
                     if let Some(error) = serious(&error)
@@ -151,13 +149,7 @@ impl Input {
                 continue;
             }
             match self.consumer.poll(Duration::ZERO) {
-                Some(Ok(message)) => {
-                    let record = to_record(&message);
-                    if let Some(position) = self.positions.get_mut(&record.partition) {
-                        *position = Some(record.offset + 1);
-                        records.push(record);
-                    }
-                }
+                Some(Ok(message)) => records.extend(received(&mut self.positions, &message)),
                 Some(Err(error)) => self.trouble = serious(&error),
                 None => break,
             }
@@ -349,6 +341,16 @@ impl Input {
             .commit(&self.offsets(next)?, CommitMode::Sync)
             .map_err(|error| errors::committed(&error))
     }
+}
+
+/// The record of a message, and the position behind it; none of a partition that has gone.
+fn received(
+    positions: &mut BTreeMap<i32, Option<i64>>,
+    message: &BorrowedMessage<'_>,
+) -> Option<InRecord> {
+    let record = to_record(message);
+    *positions.get_mut(&record.partition)? = Some(record.offset + 1);
+    Some(record)
 }
 
 /// An error that the lane should wait for. The library goes on by itself after the others.

@@ -58,11 +58,13 @@ pub(super) type Gathered = Parted<InRecord>;
 /// What goes into a transaction, as often as it takes.
 pub(super) type Batch<S> = Parted<Item<S>>;
 
-impl<T> Parted<T> {
-    fn new(opened: Option<Instant>) -> Self {
-        Self { parts: BTreeMap::new(), opened, attempts: 0 }
+impl<T> Default for Parted<T> {
+    fn default() -> Self {
+        Self { parts: BTreeMap::new(), opened: None, attempts: 0 }
     }
+}
 
+impl<T> Parted<T> {
     pub(super) fn len(&self) -> usize {
         self.parts.values().map(Vec::len).sum()
     }
@@ -74,12 +76,6 @@ impl<T> Parted<T> {
     /// Drops the records of a partition that has gone.
     pub(super) fn forget(&mut self, partition: i32) {
         self.parts.remove(&partition);
-    }
-}
-
-impl Default for Gathered {
-    fn default() -> Self {
-        Self::new(None)
     }
 }
 
@@ -97,7 +93,7 @@ impl Gathered {
         scanner: &mut C,
         metrics: &Metrics,
     ) -> Batch<C::Scanned> {
-        let mut batch = Batch::new(self.opened);
+        let mut batch = Batch { opened: self.opened, ..Batch::default() };
         for record in self.parts.into_values().flatten().chain(behind) {
             batch.opened.get_or_insert_with(Instant::now);
             let partition = record.partition;
@@ -124,7 +120,7 @@ impl<S> Batch<S> {
     pub(super) fn split(self) -> Vec<Self> {
         let opened = self.opened;
         let single = |item: Item<S>| {
-            let mut batch = Self::new(opened);
+            let mut batch = Self { opened, ..Self::default() };
             batch.parts.insert(item.record.partition, vec![item]);
             batch
         };
@@ -220,7 +216,7 @@ impl<L: Log, S: Send> Lane<L, S> {
     /// Polls until the queue is drained, the batch is full or its time is up. Nothing where
     /// no record came within `wait`.
     pub(super) fn gather(&mut self, mut wait: Duration) -> Result<Option<Gathered>, LogError> {
-        let mut batch = Gathered::new(None);
+        let mut batch = Gathered::default();
         let (mut records, mut bytes) = (0, 0);
         let limit = self.room();
         loop {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_saphyr::Spanned;
-use sha2::{Digest as _, Sha256};
 
 use super::values::{ByName, OneOrMany, value};
+use crate::digest::Parts;
 use crate::finding::{Action, Family, Severity, Source, standard_tags};
 use crate::policy::breaker::Breakers;
 use crate::policy::flow::{self, Flow, LABELS_MAX, LabelSet, Labels, NoLabel};
@@ -711,7 +711,6 @@ impl Reader {
 
 /// Names a counter in state: the same for the same rule, wherever it stands in the file.
 fn counter(id: Option<&str>, tools: &str, who: &Who, of: Count, per: Per) -> [u8; 8] {
-    let mut hash = Sha256::new();
     let parts = match id {
         Some(id) => vec!["id", id],
         None => vec![
@@ -722,9 +721,6 @@ fn counter(id: Option<&str>, tools: &str, who: &Who, of: Count, per: Per) -> [u8
             who.tenant.as_deref().unwrap_or("*"),
         ],
     };
-    for part in parts.into_iter().chain([of.name(), per.name()]) {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().first_chunk().copied().unwrap_or_default()
+    let hash = Parts::of(parts.into_iter().chain([of.name(), per.name()]));
+    hash.whole().first_chunk().copied().unwrap_or_default()
 }

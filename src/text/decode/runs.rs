@@ -8,6 +8,7 @@
 
 use super::{Decoder, Item};
 use crate::event::RawSpan;
+use crate::text::hidden::is_sign;
 
 /// Shortest run of base64 or hex: ten bytes of text.
 const RUN_MIN: usize = 16;
@@ -455,8 +456,7 @@ pub(super) fn unit(pair: &[u8], big: bool) -> u16 {
 
 /// Whether a character may be part of a word, one that is not seen included.
 fn spells(c: char) -> bool {
-    let hidden = matches!(c, '\u{E0020}'..='\u{E007E}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}');
-    c == ' ' || c.is_alphanumeric() || hidden
+    c == ' ' || c.is_alphanumeric() || is_sign(c)
 }
 
 fn is_text(c: char) -> bool {

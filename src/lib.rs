@@ -5,7 +5,7 @@
 //! `config`, `telemetry` and `cli`. A module knows only the modules above it in this list.
 #![forbid(unsafe_code)]
 
-mod digest;
+pub mod digest;
 pub mod event;
 pub mod finding;
 pub mod text;

@@ -1,9 +1,12 @@
-//! What the classifier costs: latency, windows a second, and what batching and the cache are worth.
+//! What the classifier costs: latency, windows a second, what batching and the cache are worth,
+//! and what events pay that it is not asked about.
 //!
 //! `cargo bench --bench classify -- MODEL [OTHER]` takes a model's folder (the shipped one
 //! where none is named); with a second one, such as the same model before quantisation, it
 //! says how far their scores are apart. Needs the ONNX Runtime library (`make onnxruntime`).
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+mod beside;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -32,6 +35,7 @@ fn main() {
     latency(&settings);
     batching(&settings);
     caching(&settings);
+    beside::beside(&settings);
     if let Some(other) = folders.next() {
         quality(&settings, &Settings { model: other, ..settings.clone() });
     }
@@ -51,6 +55,11 @@ fn text(words: usize, number: usize) -> String {
     words.join(" ")
 }
 
+/// A histogram of up to a minute.
+fn microseconds() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("three digits are allowed")
+}
+
 fn score(classifier: &Classifier, text: &str) -> f64 {
     let ticket = classifier.submit(&[Document::of_text(text)], Urgency::Patient);
     ticket.wait(None);
@@ -63,7 +72,7 @@ fn latency(settings: &Settings) {
     println!("\nlatency of one text, nothing else waiting (200 texts each)");
     println!("words  p50 ms  p99 ms  windows/s on one core");
     for words in [8, 24, 48, 96, 400, 2_000] {
-        let mut took = Histogram::<u64>::new(3).expect("three digits are allowed");
+        let mut took = microseconds();
         let before = classifier.counters().windows;
         let began = Instant::now();
         for number in 0..if words > 1_000 { 20 } else { 200 } {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::finding::{Action, Scoring};
 use crate::inspect::End;
 use crate::pipeline::asking::Asking;
-use crate::pipeline::metrics::{LaneState, Metrics};
-use crate::pipeline::run::Site;
+use crate::pipeline::metrics::{LaneState, LaneStatus, Metrics};
+use crate::pipeline::run::{Rekeying, Site};
 use crate::telemetry::admin::{Health, Source};
 use crate::telemetry::metrics as names;
 use crate::telemetry::metrics::{Exposition, Scrape, Unit};
@@ -15,6 +15,9 @@ use crate::telemetry::metrics::{Exposition, Scrape, Unit};
 /// A lane that has not finished a turn for so long is stuck: longer than the client
 /// library may wait inside of one call.
 const STUCK: Duration = Duration::from_mins(1);
+
+/// What the lane that re-keys is called.
+const REKEYING: &str = "the lane that re-keys";
 
 /// What the admin listener asks.
 pub(super) struct Observed {
@@ -35,18 +38,24 @@ impl Source for Observed {
         self.describe(&mut scrape);
         count(&self.site.metrics, &mut scrape);
         classifier(self.site.asking.as_ref(), &mut scrape);
+        rekeyed(self.site.rekeying.as_ref(), &mut scrape);
         self.exposition.render(scrape, self.started.elapsed())
     }
 
     fn live(&self) -> Health {
         let now = (self.site.now)();
         let mut missing = Vec::new();
-        for (number, lane) in self.site.metrics.lanes() {
+        let mut look = |name: &str, lane: &LaneStatus| {
             let age = now.0.saturating_sub(lane.ticked.0);
             if lane.state != LaneState::Stopped && age > STUCK.as_millis() as i64 {
-                missing
-                    .push(format!("lane {number} has not finished a turn for {} s", age / 1_000));
+                missing.push(format!("{name} has not finished a turn for {} s", age / 1_000));
             }
+        };
+        for (number, lane) in self.site.metrics.lanes() {
+            look(&format!("lane {number}"), &lane);
+        }
+        for lane in self.site.rekeying.iter().flat_map(|one| one.metrics.lanes().into_values()) {
+            look(REKEYING, &lane);
         }
         Health { missing }
     }
@@ -54,12 +63,16 @@ impl Source for Observed {
     fn ready(&self) -> Health {
         let lanes = self.site.metrics.lanes();
         let mut missing = Vec::new();
+        let mut look = |name: &str, lane: Option<&LaneStatus>| match lane.map(|lane| lane.state) {
+            Some(LaneState::Running) => {}
+            Some(state) => missing.push(format!("{name} is {}", state.name())),
+            None => missing.push(format!("{name} has not started")),
+        };
         for number in 0..self.site.lanes {
-            match lanes.get(&number).map(|lane| lane.state) {
-                Some(LaneState::Running) => {}
-                Some(state) => missing.push(format!("lane {number} is {}", state.name())),
-                None => missing.push(format!("lane {number} has not started")),
-            }
+            look(&format!("lane {number}"), lanes.get(&number));
+        }
+        if let Some(rekeying) = &self.site.rekeying {
+            look(REKEYING, rekeying.metrics.lanes().get(&0));
         }
         match self.site.board.pin((self.site.now)()) {
             None if self.site.board.is_shut() => {
@@ -144,6 +157,21 @@ fn classifier(asking: Option<&Asking>, scrape: &mut Scrape) {
     {
         scrape.labelled(&names::SECOND_LOOKS, name, count as f64);
     }
+}
+
+/// What was re-keyed; zeros where nothing is.
+fn rekeyed(rekeying: Option<&Rekeying>, scrape: &mut Scrape) {
+    let metrics = rekeying.map(|rekeying| &rekeying.metrics);
+    let get = |of: fn(&Metrics) -> u64| metrics.map_or(0, |metrics| of(metrics)) as f64;
+    scrape.set(&names::REKEYED, get(|metrics| metrics.events.get()));
+    scrape.set(&names::REKEYED_MOVED, get(|metrics| metrics.misrouted.get()));
+    scrape.set(
+        &names::REKEY_LAG,
+        get(|metrics| {
+            metrics.lanes().values().flat_map(|lane| lane.lag.values()).sum::<i64>().unsigned_abs()
+        }),
+    );
+    scrape.set(&names::REKEY_ABORTS, get(|metrics| metrics.aborts.get()));
 }
 
 /// Counters and timings: what was committed so far.

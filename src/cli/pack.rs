@@ -166,7 +166,7 @@ pub(super) fn governing(config: &Config) -> Result<Policy, Failure> {
 fn step(config: &Config, partitions: u32, pack: String) -> Result<Step, Failure> {
     let key = |secret: &Option<Secret>| secret.as_ref().map(|secret| Key32(*secret.bytes()));
     let map = config.field_map().context("the field map cannot be used").map_err(Failure::usage)?;
-    let mut step = Step::new(config.topics.events.clone(), partitions, pack);
+    let mut step = Step::new(config.lanes_topic(), partitions, pack);
     step.control_topic.clone_from(&config.topics.control);
     step.setup = inspect::Setup {
         policy: governing(config)?.with_mode(config.mode),

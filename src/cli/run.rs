@@ -20,9 +20,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::clock;
 use crate::config::{Config, Delivery, Word};
 use crate::pipeline::control::Read;
-use crate::pipeline::kafka::{KafkaCluster, Settings};
+use crate::pipeline::kafka::KafkaCluster;
 use crate::pipeline::log::Now;
-use crate::pipeline::run::{Pack, Site, run as run_lanes};
+use crate::pipeline::rekey::Rekey;
+use crate::pipeline::run::{Pack, Rekeying, Site, run as run_lanes};
 use crate::telemetry::admin::{Admin, Health, Source};
 use crate::telemetry::logs;
 use crate::wire::control::Reader;
@@ -77,7 +78,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Done, Failure> {
     site.asking = asking;
     let site = Arc::new(site);
     front.open(Observed::new(Arc::clone(&site)));
-    let cluster = KafkaCluster::new(Settings::new(&config));
+    let cluster = KafkaCluster::new(&config);
     std::thread::scope(|scope| {
         scope.spawn(|| announce(&config, &site, &front));
         scope.spawn(|| Reloader::new(&config, &site, &asked).run());
@@ -113,7 +114,7 @@ fn look(config: &Config, stop: &AtomicBool) -> Result<Option<u32>, Failure> {
     let mut told = false;
     while !stop.load(Ordering::Relaxed) {
         let answer = topics::problems(config, &reader, LOOK).and_then(|problems| {
-            Ok((problems, kafka::partitions(config, &reader, &config.topics.events, LOOK)?))
+            Ok((problems, kafka::partitions(config, &reader, config.lanes_topic(), LOOK)?))
         });
         match answer {
             Ok((problems, Some(partitions))) if problems.is_empty() => {
@@ -145,6 +146,16 @@ fn look(config: &Config, stop: &AtomicBool) -> Result<Option<u32>, Failure> {
 fn site(config: &Config, pack: Pack, stop: &Arc<AtomicBool>) -> Site {
     let now: Now = Arc::new(clock::now);
     let mut site = Site::new(pack, now);
+    site.rekeying = config.repartition.then(|| {
+        let pack = site.packs.current();
+        let rekey = Rekey {
+            partitions: pack.step.partitions,
+            map: pack.step.map.clone(),
+            read: pack.step.read,
+            message_bytes_max: pack.step.message_bytes_max,
+        };
+        Rekeying { rekey, metrics: Arc::default() }
+    });
     site.lanes = config.lanes as usize;
     site.settings.batch_records = config.batch.records as usize;
     site.settings.batch_bytes = config.batch.bytes as usize;

@@ -1,7 +1,7 @@
 //! `weir topics create` and `weir topics check`: the topics that `weir run` needs, and their shape.
 //!
 //! Outputs go to the partition number of their input, so all topics but two must have as
-//! many partitions as the events topic. [`problems`] is also what `weir run` asks first.
+//! many partitions as the topic that lanes read. [`problems`] is also what `weir run` asks first.
 
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ const COMPACTED: &[(&str, &str)] =
     &[("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.1")];
 
 /// Every topic, in the order of the configuration.
-pub(crate) const SHAPES: [Shape; 10] = [
+pub(crate) const SHAPES: [Shape; 11] = [
     // Weir's time is the log's, not the sender's.
     shape("events", false, &[("message.timestamp.type", "LogAppendTime")]),
     shape("verdicts", false, &[]),
@@ -82,7 +82,21 @@ pub(crate) const SHAPES: [Shape; 10] = [
     shape("control", true, COMPACTED),
     shape("shared", false, COMPACTED),
     shape("state", false, COMPACTED),
+    // Made only where `repartition` is on; lanes then read this one.
+    shape("by_agent", false, &[("message.timestamp.type", "LogAppendTime")]),
 ];
+
+/// The topics that this configuration asks for: shape and name.
+fn wanted(config: &Config) -> Vec<(Shape, &str)> {
+    let names = config.topics.all().into_iter().map(|(_, name)| name);
+    let all = SHAPES.into_iter().zip(names);
+    all.filter(|(shape, _)| config.repartition || shape.setting != "by_agent").collect()
+}
+
+/// Whether lanes do not read this topic but its copy: it may be as its producers like it.
+fn is_rekeyed(config: &Config, shape: Shape) -> bool {
+    config.repartition && shape.setting == "events"
+}
 
 const fn shape(
     setting: &'static str,
@@ -114,7 +128,10 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<Done, Failure> {
 fn create(args: &CreateArgs, out: &mut Out) -> Result<Done, Failure> {
     let config = load(&args.config)?.config;
     let reader = kafka::reader(&config)?;
-    let existing = kafka::partitions(&config, &reader, &config.topics.events, PATIENCE)?;
+    let mut existing = None;
+    for topic in [config.lanes_topic(), &config.topics.events] {
+        existing = existing.or(kafka::partitions(&config, &reader, topic, PATIENCE)?);
+    }
     let partitions = args.partitions.map(usize::from).or(existing).unwrap_or(PARTITIONS);
     let brokers = reader
         .fetch_metadata(None, PATIENCE)
@@ -122,10 +139,9 @@ fn create(args: &CreateArgs, out: &mut Out) -> Result<Done, Failure> {
         .brokers()
         .len();
     let replication = args.replication.map_or(brokers.clamp(1, 3), usize::from);
-    let wanted: Vec<NewTopic<'_>> = SHAPES
-        .iter()
-        .zip(config.topics.all())
-        .map(|(shape, (_, name))| {
+    let wanted: Vec<NewTopic<'_>> = wanted(&config)
+        .into_iter()
+        .map(|(shape, name)| {
             let count = if shape.single { 1 } else { partitions };
             let mut topic =
                 NewTopic::new(name, count as i32, TopicReplication::Fixed(replication as i32));
@@ -183,17 +199,14 @@ pub(super) fn problems(
     patience: Duration,
 ) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
-    let mut counts = Vec::new();
-    for (_, name) in config.topics.all() {
-        counts.push(kafka::partitions(config, reader, name, patience)?);
-    }
-    let events = counts[0];
-    for ((shape, (_, name)), count) in SHAPES.iter().zip(config.topics.all()).zip(&counts) {
-        let wanted = if shape.single { Some(1) } else { events };
-        match (count, wanted) {
+    let lanes = kafka::partitions(config, reader, config.lanes_topic(), patience)?;
+    for (shape, name) in wanted(config) {
+        let as_lanes = || lanes.filter(|_| !is_rekeyed(config, shape));
+        let want = if shape.single { Some(1) } else { as_lanes() };
+        match (kafka::partitions(config, reader, name, patience)?, want) {
             (None, _) => found.push(format!("topic `{name}` is missing: run `weir topics create`")),
-            (Some(have), Some(want)) if have != &want => {
-                found.push(wrong_count(config, shape, name, *have, want));
+            (Some(have), Some(want)) if have != want => {
+                found.push(wrong_count(config, shape, name, have, want));
             }
             _ => {}
         }
@@ -204,10 +217,13 @@ pub(super) fn problems(
     Ok(found)
 }
 
-fn wrong_count(config: &Config, shape: &Shape, name: &str, have: usize, want: usize) -> String {
+fn wrong_count(config: &Config, shape: Shape, name: &str, have: usize, want: usize) -> String {
     let servers = &config.kafka.bootstrap_servers;
-    let why =
-        if shape.single { "it must have one" } else { "it must have as many as the events topic" };
+    let why = match (shape.single, config.repartition) {
+        (true, _) => "it must have one",
+        (_, false) => "it must have as many as the events topic",
+        (_, true) => "it must have as many as the topic that events are re-keyed to",
+    };
     let mend = if have < want {
         format!(
             "`kafka-topics --bootstrap-server {servers} --alter --topic {name} --partitions {want}`"
@@ -223,16 +239,19 @@ fn wrong_count(config: &Config, shape: &Shape, name: &str, have: usize, want: us
 /// Settings without which results would be wrong; others are the operator's business.
 fn wrong_settings(config: &Config) -> Result<Vec<String>, Failure> {
     let checked = ["cleanup.policy", "message.timestamp.type"];
-    let names = config.topics.all();
-    let resources: Vec<_> = names.iter().map(|(_, name)| ResourceSpecifier::Topic(name)).collect();
+    let topics = wanted(config);
+    let resources: Vec<_> = topics.iter().map(|(_, name)| ResourceSpecifier::Topic(name)).collect();
     let admin = kafka::admin(config)?;
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let answers = kafka::wait(admin.describe_configs(&resources, &options))?
         .map_err(|error| kafka::unreachable(config, error))?;
     let mut found = Vec::new();
-    for ((shape, (_, name)), answer) in SHAPES.iter().zip(names).zip(answers) {
+    for ((shape, name), answer) in topics.into_iter().zip(answers) {
         // Without the right to see settings there is nothing to say about them.
         let Ok(answer) = answer else { continue };
+        if is_rekeyed(config, shape) {
+            continue;
+        }
         for (key, want) in shape.settings.iter().filter(|(key, _)| checked.contains(key)) {
             let have = answer.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
             if have != *want {

@@ -39,6 +39,8 @@ pub struct Config {
     pub kafka: Kafka,
     /// Names of topics.
     pub topics: Topics,
+    /// Whether events are put on the partitions of their agents first.
+    pub repartition: bool,
     /// How often an event's outputs may appear.
     pub delivery: Delivery,
     /// Threads.
@@ -101,6 +103,7 @@ pub struct Topics {
     pub control: String,
     pub shared: String,
     pub state: String,
+    pub by_agent: String,
 }
 
 /// The model beside the rules.
@@ -305,7 +308,9 @@ impl Default for Config {
                 control: topic("control"),
                 shared: topic("shared"),
                 state: topic("state"),
+                by_agent: topic("events.by-agent"),
             },
+            repartition: false,
             delivery: Delivery::default(),
             lanes: 1,
             instance: None,
@@ -499,6 +504,12 @@ impl Config {
         })
     }
 
+    /// The topic that lanes read: where agents stand on the partitions of their ids.
+    #[must_use]
+    pub fn lanes_topic(&self) -> &str {
+        if self.repartition { &self.topics.by_agent } else { &self.topics.events }
+    }
+
     /// The field map.
     ///
     /// # Errors
@@ -511,7 +522,7 @@ impl Config {
 impl Topics {
     /// Setting and name of each topic, in the order of the configuration.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, &str); 10] {
+    pub fn all(&self) -> [(&'static str, &str); 11] {
         [
             ("events", &self.events),
             ("verdicts", &self.verdicts),
@@ -523,6 +534,7 @@ impl Topics {
             ("control", &self.control),
             ("shared", &self.shared),
             ("state", &self.state),
+            ("by_agent", &self.by_agent),
         ]
     }
 }

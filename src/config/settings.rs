@@ -57,6 +57,8 @@ settings! {
     "topics.control" "orders of the SOC; one partition, compacted" |c| Slot::Text(&mut c.topics.control);
     "topics.shared" "what other partitions must know; compacted" |c| Slot::Text(&mut c.topics.shared);
     "topics.state" "changelog of state; compacted" |c| Slot::Text(&mut c.topics.state);
+    "topics.by_agent" "events re-keyed; used where `repartition` is on" |c| Slot::Text(&mut c.topics.by_agent);
+    "repartition" "whether events are put on the partitions of their agents first, for producers with another partitioner or another key" |c| Slot::Choice(&mut c.repartition);
     "delivery" "how often an event's outputs may appear" |c| Slot::Choice(&mut c.delivery);
     "lanes" "threads that read, decide and write; each a member of the group" |c| Slot::Number(&mut c.lanes, 1..=256);
     "instance" "name of this process in transactional ids; null: random" |c| Slot::MaybeText(&mut c.instance);

@@ -3,11 +3,9 @@
 //! Each step may drop the hit or move its confidence by one step; a checksum that holds
 //! ends all doubt, and only then does context no longer matter.
 
-use regex_automata::meta::{self, Regex};
-use regex_automata::util::syntax;
-
 use super::context::{Around, Words};
 use super::mention::{RIGHT, Reader};
+use crate::engine::Exact;
 use crate::event::Carrier;
 use crate::finding::{Confidence, Family, Mention};
 use crate::patterns::{Class, Rule};
@@ -26,7 +24,7 @@ pub(super) struct Confirm {
     entropy: Option<f64>,
     near: Option<Words>,
     not_near: Option<Words>,
-    allow: Option<Regex>,
+    allow: Option<Exact>,
 }
 
 /// Whether a rule's hits are things said, which may also be spoken about.
@@ -72,7 +70,7 @@ impl Confirm {
             None
         } else {
             let all: Vec<&str> = rule.allow.iter().map(|allow| allow.regex.as_str()).collect();
-            Some(bytes_regex(&format!(r"\A(?:{})\z", all.join("|")))?)
+            Some(Exact::read(&format!(r"\A(?:{})\z", all.join("|")))?)
         };
         Ok(Self {
             base: rule.confidence,
@@ -85,6 +83,13 @@ impl Confirm {
             not_near: words(&rule.not_near)?,
             allow,
         })
+    }
+
+    /// Makes what is otherwise made when a hit first asks for it.
+    pub(super) fn warm(&self) -> Result<(), String> {
+        let words = [&self.near, &self.not_near].into_iter().flatten().map(Words::automata);
+        let mut all = words.chain(&self.allow);
+        all.try_for_each(|one| one.get().map(drop)).map_err(str::to_owned)
     }
 
     /// Whether words near a hit make it surer.
@@ -170,15 +175,6 @@ impl Confirm {
         }
         Some((confidence, mention))
     }
-}
-
-/// An expression over bytes, Unicode off.
-pub(super) fn bytes_regex(regex: &str) -> Result<Regex, String> {
-    meta::Builder::new()
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .configure(meta::Config::new().utf8_empty(false))
-        .build(regex)
-        .map_err(|error| error.to_string())
 }
 
 /// Whether no word goes on beyond the ends of the value. The expression sees to ASCII; a

@@ -5,8 +5,8 @@
 //! because the words' expressions are caseless.
 
 use regex_automata::Input;
-use regex_automata::meta::Regex;
 
+use crate::engine::Exact;
 use crate::event::{Event, RawSpan};
 use crate::patterns::Near;
 use crate::text::{View, ViewSpan, fold_word};
@@ -17,7 +17,7 @@ const BETWEEN_KEYS: &str = " / ";
 /// Words to look for, compiled.
 #[derive(Debug)]
 pub(super) struct Words {
-    regex: Regex,
+    regex: Exact,
     before: usize,
     after: usize,
     /// Whether the words decide alone.
@@ -80,11 +80,15 @@ impl<'a> Around<'a> {
 impl Words {
     pub(super) fn compile(near: &Near) -> Result<Self, String> {
         Ok(Self {
-            regex: super::confirm::bytes_regex(&near.regex)?,
+            regex: Exact::read(&near.regex)?,
             before: near.before,
             after: near.after,
             need: near.need,
         })
+    }
+
+    pub(super) fn automata(&self) -> &Exact {
+        &self.regex
     }
 
     /// Whether one of the words stands near the hit, or among its keys.

@@ -14,8 +14,8 @@
 use std::ops::Range;
 
 use regex_automata::Input;
-use regex_automata::meta::Regex;
 
+use crate::engine::Exact;
 use crate::event::RawSpan;
 use crate::finding::Mention;
 
@@ -74,11 +74,11 @@ const FICTION: &[&str] = &[
 
 /// The words that frame a mention, compiled.
 pub(super) struct Cues {
-    about: Regex,
-    task: Regex,
-    reported: Regex,
-    followed: Regex,
-    fiction: Regex,
+    about: Exact,
+    task: Exact,
+    reported: Exact,
+    followed: Exact,
+    fiction: Exact,
 }
 
 impl Cues {
@@ -87,7 +87,7 @@ impl Cues {
             let phrases: Vec<String> = phrases.iter().map(|&phrase| phrase.to_owned()).collect();
             let regex = crate::patterns::phrase::compile_any(&phrases)
                 .map_err(|(what, help)| format!("{what}; {help}"))?;
-            super::confirm::bytes_regex(&regex)
+            Exact::read(&regex)
         };
         Ok(Self {
             about: regex(ABOUT)?,
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
         if self.is_followed(&left, &right) {
             return None;
         }
-        let found = |regex: &Regex, range: &Range<usize>| self.found(regex, range.clone());
+        let found = |regex: &Exact, range: &Range<usize>| self.found(regex, range.clone());
         if persona && found(&self.cues.fiction, &left) {
             return Some(Mention::Fiction);
         }
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         self.is_reported(span).then_some(Mention::Report)
     }
 
-    fn found(&self, regex: &Regex, range: Range<usize>) -> bool {
+    fn found(&self, regex: &Exact, range: Range<usize>) -> bool {
         !range.is_empty() && regex.is_match(Input::new(self.text).range(range))
     }
 
@@ -199,7 +199,8 @@ impl<'a> Reader<'a> {
         if near.is_empty() {
             return false;
         }
-        let last = self.cues.reported.find_iter(Input::new(self.text).range(near)).last();
+        let Ok(reported) = self.cues.reported.get() else { return false };
+        let last = reported.find_iter(Input::new(self.text).range(near)).last();
         last.and_then(|cue| self.text.get(cue.end()..span.start)).is_some_and(|between| {
             between.len() <= 24 && !between.contains(['.', '!', '?', ':', '\n'])
         })

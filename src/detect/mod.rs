@@ -182,8 +182,14 @@ impl Rules {
     ///
     /// # Errors
     /// [`CompileError`] names the rule whose expression cannot be made.
-    pub fn warm(&self, go_on: impl FnMut() -> bool) -> Result<(), CompileError> {
-        self.all.warm(go_on).map_err(|error| of_rule(&self.set, &self.all_specs, error))
+    pub fn warm(&self, mut go_on: impl FnMut() -> bool) -> Result<(), CompileError> {
+        self.all.warm(&mut go_on).map_err(|error| of_rule(&self.set, &self.all_specs, error))?;
+        let rules = self.confirm.iter().zip(&self.set.rules);
+        for (confirm, rule) in rules.take_while(|_| go_on()) {
+            let failed = |reason| CompileError { rule: rule.source.rule.clone(), reason };
+            confirm.warm().map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// How the expressions of a rule are looked for in raw and clean text, in the rule's order.

@@ -6,8 +6,8 @@
 
 use std::sync::OnceLock;
 
-use regex_automata::meta;
 use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::{Input, meta};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// The most memory that the states of one expression may take, in bytes.
@@ -19,13 +19,20 @@ const SURELY_SMALL: usize = 20_000;
 
 /// One expression's automata.
 #[derive(Debug)]
-pub(super) struct Exact {
+pub(crate) struct Exact {
     regex: String,
     captures: bool,
     made: OnceLock<Result<meta::Regex, String>>,
 }
 
 impl Exact {
+    /// Of an expression over bytes, Unicode off, of which groups are not asked for.
+    ///
+    /// Fails where it is none, and as [`Exact::of`] does.
+    pub(crate) fn read(regex: &str) -> Result<Self, String> {
+        Self::of(&super::parse(regex)?, regex, false)
+    }
+
     /// `hir` is what `regex` was read as. With `captures`, groups can be asked for.
     ///
     /// Fails where the expression is larger than an automaton may be.
@@ -38,8 +45,14 @@ impl Exact {
         Ok(Self { regex: regex.to_owned(), captures, made })
     }
 
+    /// Whether it matches within the input. Where its automata cannot be made, which [`Exact::of`]
+    /// rules out, it matches nothing.
+    pub(crate) fn is_match<'h>(&self, input: impl Into<Input<'h>>) -> bool {
+        self.get().is_ok_and(|regex| regex.is_match(input))
+    }
+
     /// The automata; made now if they have not been.
-    pub(super) fn get(&self) -> Result<&meta::Regex, &str> {
+    pub(crate) fn get(&self) -> Result<&meta::Regex, &str> {
         let make = || super::parse(&self.regex).and_then(|hir| compile(&hir, self.captures));
         self.made.get_or_init(make).as_ref().map_err(String::as_str)
     }

@@ -229,6 +229,10 @@ impl FirstScan<'_> {
             return Err(Overflow);
         }
         let Self { pass, skeleton, search } = self;
+        #[cfg(feature = "vectorscan")]
+        if let Search::Vectorscan(scanners) = search {
+            scanners.read(haystack);
+        }
         let mut gates = Gates { haystack, known: [None; Gate::ALL.len()] };
         let mut offers = Offers { places: &pass.places, haystack, wanted, limit, out };
         let mut is_read = false;
@@ -262,14 +266,11 @@ impl FirstScan<'_> {
                 let mut waiting = table.waiting[literal].iter();
                 waiting.try_for_each(|one| offers.at(one.place, place(start + one.lead)?))
             };
-            let text = match table.style {
-                Style::Words => skeleton.bytes(),
-                Style::Bytes => haystack,
-            };
+            let words = (table.style == Style::Words).then(|| skeleton.bytes());
             match search {
-                Search::Rust(all) => literals(&all[at], text, &mut found)?,
+                Search::Rust(all) => literals(&all[at], words.unwrap_or(haystack), &mut found)?,
                 #[cfg(feature = "vectorscan")]
-                Search::Vectorscan(scanners) => scanners.literals(at, text, &mut found)?,
+                Search::Vectorscan(scanners) => scanners.literals(at, words, &mut found)?,
             }
         }
         match search {
@@ -363,7 +364,7 @@ mod vectorscan {
     use vectorscan_rs::{BlockDatabase, BlockScanner, Error, Flag, Pattern, Scan};
 
     use super::super::gate::Gate;
-    use super::super::literal::Style;
+    use super::super::literal::{SLACK, Style};
     use super::super::superset::{Sought, What};
     use super::{Automata, FirstPass, Found, Gates, Offers, Overflow, Served, Table};
 
@@ -399,6 +400,23 @@ mod vectorscan {
     pub(super) struct Scanners<'a> {
         literals: Vec<Block<'a>>,
         pieces: Vec<(&'a Pieces, Block<'a>)>,
+        text: Text,
+    }
+
+    /// The text, with [`SLACK`] on either side.
+    #[derive(Default)]
+    struct Text(Vec<u8>);
+
+    impl Text {
+        fn read(&mut self, text: &[u8]) {
+            self.0.resize(SLACK, 0);
+            self.0.extend_from_slice(text);
+            self.0.resize(text.len() + 2 * SLACK, 0);
+        }
+
+        fn bytes(&self) -> &[u8] {
+            self.0.get(SLACK..self.0.len().saturating_sub(SLACK)).unwrap_or_default()
+        }
     }
 
     /// `None` when there was no memory for it; every text is then "could not scan".
@@ -467,6 +485,7 @@ mod vectorscan {
                     .iter()
                     .map(|pieces| (pieces, pieces.database.create_scanner().ok()))
                     .collect(),
+                text: Text::default(),
             }
         }
     }
@@ -493,13 +512,21 @@ mod vectorscan {
     }
 
     impl Scanners<'_> {
+        /// Takes the text that is looked through next.
+        pub(super) fn read(&mut self, text: &[u8]) {
+            self.text.read(text);
+        }
+
+        /// Looks through the words of a skeleton, or through the text.
         pub(super) fn literals(
             &mut self,
             table: usize,
-            text: &[u8],
+            words: Option<&[u8]>,
             found: &mut Found<'_>,
         ) -> Result<(), Overflow> {
-            scan(self.literals.get_mut(table).ok_or(Overflow)?, text, found)
+            let Self { literals, text, .. } = self;
+            let block = literals.get_mut(table).ok_or(Overflow)?;
+            scan(block, words.unwrap_or_else(|| text.bytes()), found)
         }
 
         pub(super) fn pieces(
@@ -510,8 +537,7 @@ mod vectorscan {
             for (pieces, block) in &mut self.pieces {
                 let Pieces { gate, all, specs, .. } = pieces;
                 if specs.iter().any(|&spec| (offers.wanted)(spec)) && gates.pass(*gate) {
-                    let text = offers.haystack;
-                    scan(block, text, &mut |piece, end| {
+                    scan(block, self.text.bytes(), &mut |piece, end| {
                         let piece = all.get(piece).ok_or(Overflow)?;
                         offers.piece(piece.place, piece.width, end)
                     })?;

@@ -50,19 +50,16 @@ impl Gate {
 
     /// Whether every match of all these parts has the property.
     pub(super) fn in_all(self, row: &[Part]) -> bool {
-        let mut states = vec![State::default()];
+        let mut states = States::of(State::default());
         for part in row {
-            self.through(&part.node, &mut states);
+            states = self.through(&part.node, states);
             if !part.whole {
                 // Anything may follow.
-                let after = states
-                    .iter()
-                    .map(|state| if state.holds(self) { *state } else { State::default() });
-                states = after.collect();
-                settle(&mut states);
+                let after = |state: State| if state.holds(self) { state } else { State::default() };
+                states = states.each().map(after).collect();
             }
         }
-        states.iter().all(|state| state.holds(self))
+        states.each().all(|state| state.holds(self))
     }
 
     /// Whether a text has the property.
@@ -107,9 +104,9 @@ impl Gate {
     }
 
     /// All states that a node may lead to.
-    fn through(self, node: &Node, states: &mut Vec<State>) {
+    fn through(self, node: &Node, states: States) -> States {
         match node {
-            Node::Edge(_) => {}
+            Node::Edge(_) => states,
             Node::Set(set) => {
                 let mut held = [false; 3];
                 for byte in set.bytes() {
@@ -120,31 +117,34 @@ impl Gate {
                     let ways = sorts.into_iter().filter(|&sort| held[sort as usize]);
                     ways.map(move |sort| state.then(self, sort))
                 };
-                *states = states.iter().flat_map(|state| next(*state)).collect();
+                states.each().flat_map(next).collect()
             }
-            Node::Row(row) => row.iter().for_each(|node| self.through(node, states)),
+            Node::Row(row) => row.iter().fold(states, |states, node| self.through(node, states)),
             Node::Either(branches) => {
-                let mut all = Vec::new();
-                for branch in branches {
-                    let mut of_branch = states.clone();
-                    self.through(branch, &mut of_branch);
-                    all.append(&mut of_branch);
-                }
-                *states = all;
+                let ways = branches.iter().map(|branch| self.through(branch, states));
+                ways.fold(States::default(), States::or)
             }
             Node::Copies(node, least, most) => {
+                let mut states = states;
                 for _ in 0..*least {
-                    self.through(node, states);
+                    let after = self.through(node, states);
+                    if after == states {
+                        break;
+                    }
+                    states = after;
                 }
-                let mut all = states.clone();
+                let mut all = states;
                 for _ in *least..*most {
-                    self.through(node, states);
-                    all.extend_from_slice(states);
+                    states = self.through(node, states);
+                    // What has led nowhere new leads nowhere new again.
+                    if all.or(states) == all {
+                        break;
+                    }
+                    all = all.or(states);
                 }
-                *states = all;
+                all
             }
         }
-        settle(states);
     }
 }
 
@@ -219,16 +219,41 @@ fn coded_in(text: &[u8]) -> bool {
     })
 }
 
-fn settle(states: &mut Vec<State>) {
-    states.sort_unstable();
-    states.dedup();
-}
-
 /// How far a row has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct State {
+    /// No more than make the row.
     count: u8,
     gap: bool,
+}
+
+/// Some states, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct States(u64);
+
+impl States {
+    fn of(state: State) -> Self {
+        Self(1 << (2 * state.count + u8::from(state.gap)))
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn each(self) -> impl Iterator<Item = State> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros() as u8;
+            left &= left.checked_sub(1)?;
+            Some(State { count: bit / 2, gap: bit % 2 == 1 })
+        })
+    }
+}
+
+impl FromIterator<State> for States {
+    fn from_iter<I: IntoIterator<Item = State>>(states: I) -> Self {
+        states.into_iter().map(Self::of).fold(Self::default(), Self::or)
+    }
 }
 
 impl State {

@@ -330,12 +330,17 @@ impl Growth {
     }
 }
 
+/// Vectorscan reads whole vectors, up to 15 bytes past the end of what it is given: there must be
+/// memory on either side of it that is ours.
+pub(super) const SLACK: usize = 64;
+
 /// A text as a reader takes it: letters of either case, i, l, 1 and |, o and 0 are one each, and
 /// so is all that stands between words, however long. It remembers where each byte stood.
 #[derive(Debug, Default)]
 pub(super) struct Skeleton {
-    /// These two are as long as the longest text so far.
+    /// As long as the longest text so far, with [`SLACK`] on either side.
     bytes: Vec<u8>,
+    /// As long as the longest text so far.
     places: Vec<u32>,
     len: usize,
     starts: Vec<u32>,
@@ -344,11 +349,12 @@ pub(super) struct Skeleton {
 impl Skeleton {
     /// Reads a text of less than 4 GiB.
     pub(super) fn read(&mut self, text: &[u8]) {
-        if self.bytes.len() < text.len() {
-            self.bytes.resize(text.len(), 0);
+        if self.bytes.len() < text.len() + 2 * SLACK {
+            self.bytes.resize(text.len() + 2 * SLACK, 0);
             self.places.resize(text.len(), 0);
         }
-        let (bytes, places) = (&mut self.bytes[..text.len()], &mut self.places[..text.len()]);
+        let places = &mut self.places[..text.len()];
+        let bytes = &mut self.bytes[SLACK..][..text.len()];
         let mut len = 0;
         let mut before = 0;
         for (at, &byte) in text.iter().enumerate() {
@@ -366,7 +372,7 @@ impl Skeleton {
         if text.contains(&b'|') {
             self.starts_of_raw(text);
         } else {
-            starts_of(&self.bytes[..len], &mut self.starts);
+            starts_of(&self.bytes[SLACK..][..len], &mut self.starts);
         }
     }
 
@@ -389,7 +395,7 @@ impl Skeleton {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        self.bytes.get(SLACK..SLACK + self.len).unwrap_or_default()
     }
 
     /// Where in the text the byte stands; of a gap, its last byte.

@@ -23,6 +23,7 @@ mod walk;
 
 pub use confirm::{Candidate, Work};
 use confirm::{Confirm, Expression};
+pub(crate) use exact::Exact;
 use first::{FirstPass, FirstScan, Served, Wanted};
 pub use walk::{Walk, Walked, Walker};
 

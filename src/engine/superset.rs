@@ -135,6 +135,10 @@ fn literals(style: Style, row: &[Part], least: f64) -> Option<(usize, Literals)>
         |found: &Grown| found.bits.min(RARE_BITS) - BITS_A_LITERAL * found.texts.len() as f64;
     let mut best: Option<(usize, Grown)> = None;
     for at in 0..row.len() {
+        // None can be better than one that is as rare as counts.
+        if best.as_ref().is_some_and(|(_, best)| worth(best) >= RARE_BITS - BITS_A_LITERAL) {
+            break;
+        }
         // Inside a word it would look rarer than the word is.
         let inside = style == Style::Words
             && row[at].node.edge_is_word(false)

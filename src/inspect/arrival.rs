@@ -123,7 +123,7 @@ pub(super) static KILLED: Check = LazyLock::new(|| {
 
 pub(super) static MISROUTED: Check = LazyLock::new(|| {
     let message = "records are not on the partition that their agent's id leads to: use the Java \
-                   partitioner (`partitioner=murmur2_random` in librdkafka clients) and key by agent id";
+                   partitioner (`partitioner=murmur2_random` in librdkafka clients) and key by agent id, or set `repartition: true`";
     source("system.key_mismatch", Family::System, Severity::High, message)
 });
 

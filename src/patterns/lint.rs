@@ -7,6 +7,7 @@ use regex_syntax::ast::{self, AssertionKind, Ast, ClassSetItem};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
 
 use super::Expr;
+use super::phrase::Compiled;
 
 /// Longest match that a rule may ask for.
 pub(super) const MAX_LEN: usize = 64 * 1024;
@@ -146,13 +147,13 @@ fn check(hir: &Hir, group: usize, max_len: Option<usize>) -> Result<usize, Vec<L
     if lints.is_empty() { Ok(limit) } else { Err(lints) }
 }
 
-/// The expression that a phrase or list compiled to, with its width.
-pub(super) fn phrase(regex: String) -> Result<Expr, Lint> {
-    let hir = parse(&regex)?;
-    match hir.properties().maximum_len() {
-        Some(max_len) if max_len <= MAX_LEN => Ok(Expr { regex, max_len, group: 1 }),
-        _ => Err(lint("the phrase is too wide", "shorten it, or cut it into several")),
+/// The expression that a phrase or list compiled to.
+pub(super) fn phrase(compiled: Compiled) -> Result<Expr, Lint> {
+    let Compiled { regex, max_len } = compiled;
+    if max_len > MAX_LEN {
+        return Err(lint("the phrase is too wide", "shorten it, or cut it into several"));
     }
+    Ok(Expr { regex, max_len, group: 1 })
 }
 
 /// Whether a match can begin only at a boundary or with one of a few characters.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_saphyr::Spanned;
 
+use super::phrase::Compiled;
 use super::syntax::{self, AllowText, NearText, RuleText};
 use super::{Allow, Class, Expr, Near, PatternError, Rule, RuleSet, SourceFile, Views};
 use super::{lint, phrase};
@@ -287,14 +288,14 @@ impl Reader<'_> {
         let mut out = Vec::new();
         for text in phrases {
             let compiled = phrase::compile(text)
-                .map(|regex| vec![regex])
+                .map(|compiled| vec![compiled])
                 .map_err(|(what, help)| (format!("phrase `{text}`: {what}"), help));
             out.extend(self.compiled(at, compiled));
         }
         out
     }
 
-    fn compiled(&mut self, at: u64, compiled: Result<Vec<String>, lint::Lint>) -> Vec<Expr> {
+    fn compiled(&mut self, at: u64, compiled: Result<Vec<Compiled>, lint::Lint>) -> Vec<Expr> {
         let exprs = compiled.and_then(|all| all.into_iter().map(lint::phrase).collect());
         match exprs {
             Ok(exprs) => exprs,

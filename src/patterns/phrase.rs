@@ -21,6 +21,13 @@ const LETTER: &str = r"(?:[a-z0-9]|[\xC2-\xE1\xE3-\xF4][\x80-\xBF]{1,3})";
 const ANY_WORD: &str = r"[a-z0-9$@|\x80-\xE1\xE3-\xF4]{1,32}";
 /// Most words that `..N` may stand for.
 const GAP_MAX_WORDS: usize = 8;
+/// Most bytes of a [`SEPARATOR`] repeated, of white space in an exact text, of [`LETTER`] and of [`ANY_WORD`].
+const SEPARATOR_MAX: usize = 8;
+const SPACE_MAX: usize = 8;
+const LETTER_MAX: usize = 4;
+const ANY_WORD_MAX: usize = 32;
+/// Letters that `*` may stand for.
+const STEM_MAX: usize = 8;
 /// Terms of one expression of a list.
 const LIST_CHUNK: usize = 64;
 
@@ -35,10 +42,21 @@ enum Edge {
     Open,
 }
 
+/// A compiled expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    /// Syntax of the `regex` crate, for bytes.
+    pub regex: String,
+    /// The longest match, in bytes.
+    pub max_len: usize,
+}
+
 /// A compiled sequence without its edges.
 #[derive(Clone, Debug)]
 struct Body {
     regex: String,
+    /// The longest match, in bytes.
+    width: usize,
     first: Edge,
     last: Edge,
     /// Whether separators may be left out beside it.
@@ -55,7 +73,7 @@ enum Item {
 ///
 /// # Errors
 /// What is wrong with the phrase, and what to do.
-pub fn compile(phrase: &str) -> Result<String, (String, String)> {
+pub fn compile(phrase: &str) -> Result<Compiled, (String, String)> {
     Ok(with_edges(&body(phrase)?))
 }
 
@@ -63,20 +81,22 @@ pub fn compile(phrase: &str) -> Result<String, (String, String)> {
 ///
 /// # Errors
 /// The first term that cannot be compiled.
-pub fn compile_list(terms: &[String]) -> Result<Vec<String>, (String, String)> {
-    let mut by_edges: BTreeMap<(Edge, Edge), Vec<String>> = BTreeMap::new();
+pub fn compile_list(terms: &[String]) -> Result<Vec<Compiled>, (String, String)> {
+    let mut by_edges: BTreeMap<(Edge, Edge), Vec<(String, usize)>> = BTreeMap::new();
     for term in terms {
         let body = term_body(term)?;
-        by_edges.entry((body.first, body.last)).or_default().push(body.regex);
+        by_edges.entry((body.first, body.last)).or_default().push((body.regex, body.width));
     }
     let mut out = Vec::new();
     for ((first, last), mut bodies) in by_edges {
         // Longest first: the first alternative that fits wins.
-        bodies.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        bodies.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         bodies.dedup();
         for chunk in bodies.chunks(LIST_CHUNK) {
-            let regex = chunk.join("|");
-            out.push(with_edges(&Body { regex, first, last, unspaced: (false, false) }));
+            let each: Vec<&str> = chunk.iter().map(|(regex, _)| regex.as_str()).collect();
+            let width = chunk.iter().map(|(_, width)| *width).max().unwrap_or_default();
+            let regex = each.join("|");
+            out.push(with_edges(&Body { regex, width, first, last, unspaced: (false, false) }));
         }
     }
     Ok(out)
@@ -89,7 +109,7 @@ pub fn compile_list(terms: &[String]) -> Result<Vec<String>, (String, String)> {
 pub fn compile_any(words: &[String]) -> Result<String, (String, String)> {
     let mut out = Vec::new();
     for word in words {
-        out.push(with_edges(&body(word)?));
+        out.push(with_edges(&body(word)?).regex);
     }
     Ok(out.join("|"))
 }
@@ -104,18 +124,17 @@ pub fn list_terms(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn with_edges(body: &Body) -> String {
-    let before = match body.first {
-        Edge::Ascii => r"(?:\b|_)",
-        Edge::Spaced => r"(?:\B|_)",
-        Edge::Open => "",
+fn with_edges(body: &Body) -> Compiled {
+    let edge = |edge: Edge| match edge {
+        Edge::Ascii => (r"(?:\b|_)", 1),
+        Edge::Spaced => (r"(?:\B|_)", 1),
+        Edge::Open => ("", 0),
     };
-    let after = match body.last {
-        Edge::Ascii => r"(?:\b|_)",
-        Edge::Spaced => r"(?:\B|_)",
-        Edge::Open => "",
-    };
-    format!("(?i){before}({}){after}", body.regex)
+    let ((before, left), (after, right)) = (edge(body.first), edge(body.last));
+    Compiled {
+        regex: format!("(?i){before}({}){after}", body.regex),
+        max_len: left + body.width + right,
+    }
 }
 
 fn body(phrase: &str) -> Result<Body, (String, String)> {
@@ -195,6 +214,7 @@ fn one_of(inside: &str) -> Result<Body, (String, String)> {
     let regex = bodies.iter().map(|body| body.regex.as_str()).collect::<Vec<_>>().join("|");
     Ok(Body {
         regex: format!("(?:{regex})"),
+        width: bodies.iter().map(|body| body.width).max().unwrap_or_default(),
         first: common_edge(bodies.iter().map(|body| body.first)),
         last: common_edge(bodies.iter().map(|body| body.last)),
         unspaced: (
@@ -253,13 +273,17 @@ fn word_body(folded: &str, open: bool) -> Result<Body, (String, String)> {
         }
         push_char(&mut regex, c);
     }
+    // Each character is a class of ASCII, or its own bytes.
+    let mut width = folded.len();
     if open {
-        write!(regex, "{LETTER}{{0,8}}").expect("writing to a string cannot fail");
+        write!(regex, "{LETTER}{{0,{STEM_MAX}}}").expect("writing to a string cannot fail");
+        width += LETTER_MAX * STEM_MAX;
     }
     let first = folded.chars().next();
     let last = folded.chars().next_back();
     Ok(Body {
         regex,
+        width,
         first: edge(first),
         // A stem's further letters may be of any script.
         last: if open { Edge::Open } else { edge(last) },
@@ -282,18 +306,27 @@ fn exact(text: &str) -> Result<Body, (String, String)> {
     }
     let folded = fold_word(text);
     let mut regex = String::new();
+    let mut width = 0;
+    let space = |regex: &mut String, width: &mut usize| {
+        write!(regex, r"[\t-\r ]{{1,{SPACE_MAX}}}").expect("writing to a string cannot fail");
+        *width += SPACE_MAX;
+    };
     for (at, run) in folded.split_whitespace().enumerate() {
-        let space = at > 0 || folded.starts_with(char::is_whitespace);
-        regex.push_str(if space { r"[\t-\r ]{1,8}" } else { "" });
-        regex.push_str(&word_body(run, false)?.regex);
+        if at > 0 || folded.starts_with(char::is_whitespace) {
+            space(&mut regex, &mut width);
+        }
+        let body = word_body(run, false)?;
+        regex.push_str(&body.regex);
+        width += body.width;
     }
     if folded.ends_with(char::is_whitespace) {
-        regex.push_str(r"[\t-\r ]{1,8}");
+        space(&mut regex, &mut width);
     }
     let first = folded.chars().next();
     let last = folded.chars().next_back();
     Ok(Body {
         regex,
+        width,
         first: edge(first),
         last: edge(last),
         unspaced: (first.is_some_and(is_unspaced), last.is_some_and(is_unspaced)),
@@ -326,7 +359,13 @@ fn sequence(items: &[Item]) -> Result<Body, (String, String)> {
         ));
     };
     let mut regex = String::new();
+    let mut width = 0;
     for (at, item) in items.iter().enumerate() {
+        width += match item {
+            Item::Gap(count) => count * (SEPARATOR_MAX + ANY_WORD_MAX),
+            Item::Required(body) if at <= first_required => body.width,
+            Item::Required(body) | Item::Optional(body) => SEPARATOR_MAX + body.width,
+        };
         let before = body_beside(items.get(..at).unwrap_or_default().last());
         let after = body_beside(items.get(at + 1));
         match item {
@@ -365,6 +404,7 @@ fn sequence(items: &[Item]) -> Result<Body, (String, String)> {
     let tail: Vec<_> = bodies(last_required..=items.len() - 1).collect();
     Ok(Body {
         regex,
+        width,
         first: common_edge(head.iter().map(|body| body.first)),
         last: common_edge(tail.iter().map(|body| body.last)),
         unspaced: (
@@ -389,7 +429,7 @@ fn common_edge(mut edges: impl Iterator<Item = Edge>) -> Edge {
 
 fn separator(may_be_absent: bool) -> String {
     let least = u8::from(!may_be_absent);
-    format!("{SEPARATOR}{{{least},8}}")
+    format!("{SEPARATOR}{{{least},{SEPARATOR_MAX}}}")
 }
 
 fn is_separator(c: char) -> bool {
@@ -425,7 +465,7 @@ mod tests {
 
     /// The phrase's hits in the folded text; the character beside them is `detect`'s check.
     fn hits(phrase: &str, text: &str) -> Vec<String> {
-        let regex = regex::bytes::RegexBuilder::new(&compile(phrase).unwrap())
+        let regex = regex::bytes::RegexBuilder::new(&compile(phrase).unwrap().regex)
             .unicode(false)
             .build()
             .unwrap();
@@ -501,12 +541,30 @@ mod tests {
     }
 
     #[test]
-    fn widths_are_bounded() {
-        for phrase in ["a ..8 b* [c]", "\"x  y\"", "忽略 指令*"] {
-            let hir = super::super::lint::parse(&compile(phrase).unwrap()).unwrap();
-            let width = hir.properties().maximum_len().unwrap();
-            assert!(width < 1024, "{phrase}: {width}");
+    fn widths_are_those_of_the_expressions() {
+        let hold = |compiled: &Compiled| {
+            let hir = super::super::lint::parse(&compiled.regex).unwrap();
+            assert_eq!(hir.properties().maximum_len(), Some(compiled.max_len), "{compiled:?}");
+        };
+        for phrase in [
+            "a ..8 b* [c]",
+            "\"x  y\"",
+            "\" <b> \" z",
+            "忽略 指令*",
+            "{ab|ё*|c d} [o|é f] ..1 ÿ g5",
+        ] {
+            let compiled = compile(phrase).unwrap();
+            assert!(compiled.max_len < 1024, "{phrase}: {}", compiled.max_len);
+            hold(&compiled);
         }
+        let set = crate::patterns::load(&crate::patterns::builtin()).unwrap();
+        let phrases = set.rules.iter().filter(|rule| rule.class == crate::patterns::Class::Phrase);
+        let mut seen = 0;
+        for expr in phrases.flat_map(|rule| &rule.exprs) {
+            hold(&Compiled { regex: expr.regex.clone(), max_len: expr.max_len });
+            seen += 1;
+        }
+        assert!(seen > 500, "{seen} expressions");
     }
 
     #[test]
@@ -514,9 +572,9 @@ mod tests {
         let terms = list_terms("# words\nfoo bar\n\nc++\n<script>\nФу\n");
         assert_eq!(terms, ["foo bar", "c++", "<script>", "Фу"]);
         let all = compile_list(&terms).unwrap();
-        for regex in &all {
-            super::super::lint::parse(regex).unwrap();
+        for one in &all {
+            super::super::lint::parse(&one.regex).unwrap();
         }
-        assert!(all.iter().any(|regex| regex.contains(r"\x2B\x2B")));
+        assert!(all.iter().any(|one| one.regex.contains(r"\x2B\x2B")));
     }
 }

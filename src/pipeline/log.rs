@@ -34,11 +34,13 @@ pub enum Topic {
     Shared,
     /// Changelog of state; compacted.
     State,
+    /// Events put on the partitions of their agents.
+    ByAgent,
 }
 
 impl Topic {
     /// Every topic, in the order of the configuration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Events,
         Self::Verdicts,
         Self::Clean,
@@ -49,6 +51,7 @@ impl Topic {
         Self::Control,
         Self::Shared,
         Self::State,
+        Self::ByAgent,
     ];
 }
 

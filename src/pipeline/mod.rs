@@ -12,6 +12,7 @@ pub mod shared;
 pub mod asking;
 pub mod work;
 pub mod lane;
+pub mod rekey;
 pub mod memory;
 pub mod run;
 #[cfg(feature = "kafka")]

@@ -18,6 +18,7 @@ use crate::pipeline::lane::{self, Lane};
 use crate::pipeline::log::{InRecord, Log, LogError, Now, OutRecord};
 use crate::pipeline::memory::{Cluster, Connection, MemoryControl, MemoryShared};
 use crate::pipeline::metrics::{LaneState, Metrics};
+use crate::pipeline::rekey::{Forwarding, Rekey};
 use crate::pipeline::shared::{Known, SharedLog, follow as follow_shared};
 use crate::pipeline::step::{Outcome, Scanned, Step};
 use crate::pipeline::work::{Poison, Scanner, Work};
@@ -37,6 +38,14 @@ pub trait Connect: Sync {
     /// # Errors
     /// Any [`LogError`]; it is tried again.
     fn lane(&self, lane: usize) -> Result<Self::Log, LogError>;
+
+    /// Connects the lane that re-keys, where there is to be one.
+    ///
+    /// # Errors
+    /// Any [`LogError`]; it is tried again.
+    fn rekeying(&self) -> Result<Option<Self::Log>, LogError> {
+        Ok(None)
+    }
 
     /// Connects the control reader.
     ///
@@ -147,6 +156,14 @@ impl Packs {
     }
 }
 
+/// Re-keying, beside the lanes that read what it writes.
+pub struct Rekeying {
+    /// What it does with a record.
+    pub rekey: Rekey,
+    /// What its lane counts.
+    pub metrics: Arc<Metrics>,
+}
+
 /// Everything that lanes share.
 pub struct Site {
     /// How many lanes.
@@ -161,6 +178,8 @@ pub struct Site {
     pub board: Board,
     /// What other partitions know.
     pub known: Known,
+    /// Re-keying, where there is any.
+    pub rekeying: Option<Rekeying>,
     /// The classifier, where there is one.
     pub asking: Option<Asking>,
     /// What lanes count.
@@ -188,6 +207,7 @@ impl Site {
             packs: Packs::new(pack),
             board,
             known,
+            rekeying: None,
             asking: None,
             metrics: Arc::default(),
             now,
@@ -215,10 +235,30 @@ pub fn run<C: Connect>(connect: &C, site: &Site, mut read: Box<Read>) {
                 .spawn_scoped(scope, move || read_shared(connect, site))
                 .expect(spawn_failed);
         }
+        if let Some(rekeying) = &site.rekeying {
+            std::thread::Builder::new()
+                .name("weir-rekey".into())
+                .spawn_scoped(scope, move || {
+                    keep(site, (&rekeying.metrics, 0), || match connect.rekeying()? {
+                        Some(log) => forward(log, site, rekeying),
+                        None => Ok(()),
+                    });
+                })
+                .expect(spawn_failed);
+        }
         for number in 0..site.lanes {
             std::thread::Builder::new()
                 .name(format!("weir-lane-{number}"))
-                .spawn_scoped(scope, move || keep_lane(connect, site, number))
+                .spawn_scoped(scope, move || {
+                    keep(site, (&site.metrics, number), || {
+                        let log = connect.lane(number)?;
+                        let (settings, now) = (site.settings.clone(), Arc::clone(&site.now));
+                        drive(
+                            Lane::new(log, number, settings, now, Arc::clone(&site.metrics)),
+                            site,
+                        )
+                    });
+                })
                 .expect(spawn_failed);
         }
     });
@@ -251,16 +291,12 @@ fn read_shared<C: Connect>(connect: &C, site: &Site) {
 }
 
 /// Keeps a lane at work until it is told to stop.
-fn keep_lane<C: Connect>(connect: &C, site: &Site, number: usize) {
+fn keep(site: &Site, (metrics, number): (&Metrics, usize), run: impl Fn() -> Result<(), LogError>) {
     let mut pause = Pause::default();
-    site.metrics.lane(number, |lane| lane.ticked = (site.now)());
+    metrics.lane(number, |lane| lane.ticked = (site.now)());
     while !site.stopped() {
         let begun = Instant::now();
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            let log = connect.lane(number)?;
-            let (settings, now) = (site.settings.clone(), Arc::clone(&site.now));
-            drive(Lane::new(log, number, settings, now, Arc::clone(&site.metrics)), site)
-        }));
+        let ended = catch_unwind(AssertUnwindSafe(&run));
         if begun.elapsed() > Duration::from_mins(1) {
             pause = Pause::default();
         }
@@ -268,11 +304,11 @@ fn keep_lane<C: Connect>(connect: &C, site: &Site, number: usize) {
             Ok(Ok(())) => break,
             Ok(Err(error)) => pause.tell(&error, "a lane lost its connection, starting it anew"),
             Err(_) => {
-                site.metrics.panics.add(1);
+                metrics.panics.add(1);
                 tracing::error!(lane = number, "a lane panicked, starting it anew");
             }
         }
-        site.metrics.lane(number, |lane| {
+        metrics.lane(number, |lane| {
             lane.state = LaneState::Waiting;
             lane.ticked = (site.now)();
             lane.lag.clear();
@@ -280,7 +316,7 @@ fn keep_lane<C: Connect>(connect: &C, site: &Site, number: usize) {
         });
         pause.sleep(&site.stop);
     }
-    site.metrics.lane(number, |lane| {
+    metrics.lane(number, |lane| {
         lane.state = LaneState::Stopped;
         lane.lag.clear();
         lane.partitions = 0;
@@ -322,6 +358,24 @@ fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(),
             // Streams that began with it keep it until they end.
             former = Some(pack);
         }
+    }
+}
+
+/// Ticks the lane that re-keys, likewise.
+fn forward<L: Log>(log: L, site: &Site, rekeying: &Rekeying) -> Result<(), LogError> {
+    let (settings, now) = (site.settings.clone(), Arc::clone(&site.now));
+    let mut lane = Lane::new(log, 0, settings, now, Arc::clone(&rekeying.metrics));
+    let mut reading = rekeying.rekey.reading();
+    let mut stopping: Option<Instant> = None;
+    loop {
+        lane.look_ahead(!site.stopped());
+        if site.stopped() {
+            let since = *stopping.get_or_insert_with(Instant::now);
+            if lane.at_boundary() || since.elapsed() > site.drain {
+                return Ok(());
+            }
+        }
+        lane.tick(&mut reading, &mut Forwarding, &site.board)?;
     }
 }
 

@@ -22,6 +22,7 @@ use crate::inspect::{
 };
 use crate::pipeline::asking::{Asked, Asking, Second};
 use crate::pipeline::log::{InRecord, OutRecord};
+use crate::pipeline::rekey::cut;
 use crate::policy::{Command, Order, Orders, Policy};
 use crate::state::{self, Item, Key, Partition, Staged, owner};
 use crate::wire::alert::Format;
@@ -171,6 +172,9 @@ impl Step {
 
     /// The stateless half.
     pub fn scan<'r>(&self, scratch: &mut Scratch<'_>, record: &'r InRecord) -> Scanned<'r> {
+        if let Some(reason) = cut(record) {
+            return self.refuse(record, reason);
+        }
         let read = match record.value.as_deref() {
             None => Err(Unreadable::no_value()),
             Some(value) => read(value, &self.map, &self.read).map(|mut event| {
@@ -202,12 +206,16 @@ impl Step {
         let mut unreadable = Unreadable::no_value();
         unreadable.message = format!("the record could not be handled: {reason}");
         // Reading names no rule and cannot be what failed: whose record it was is still told.
-        if let Some(Ok(event)) =
-            record.value.as_deref().map(|value| read(value, &self.map, &self.read))
-        {
-            unreadable.id = Some(event.id.into_owned());
-            unreadable.agent = Some(event.agent.into_owned());
-            unreadable.tenant = Some(event.tenant.into_owned());
+        match record.value.as_deref().map(|value| read(value, &self.map, &self.read)) {
+            None => {}
+            Some(Ok(event)) => {
+                unreadable.id = Some(event.id.into_owned());
+                unreadable.agent = Some(event.agent.into_owned());
+                unreadable.tenant = Some(event.tenant.into_owned());
+            }
+            Some(Err(Unreadable { id, agent, tenant, .. })) => {
+                (unreadable.id, unreadable.agent, unreadable.tenant) = (id, agent, tenant);
+            }
         }
         Scanned { read: Err(Refused { stage: Stage::Inspect, reason, unreadable }) }
     }

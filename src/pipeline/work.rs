@@ -98,6 +98,11 @@ pub trait Work {
         Vec::new()
     }
 
+    /// Whether partitions have state; where they have none, none is restored.
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
     /// Compares restored state with the partition's last committed audit record.
     ///
     /// # Errors

@@ -59,6 +59,10 @@ declare! {
     VERDICTS Counter "weir_verdicts_total" ["action"] "Committed verdicts by action";
     UNREADABLE Counter "weir_unreadable_total" ["reason"] "Events that could not be read, by reason; each got a block verdict and a dead letter";
     MISROUTED Counter "weir_misrouted_total" [] "Events that are not on the partition that their agent's id leads to; the producer uses another partitioner";
+    REKEYED Counter "weir_rekeyed_total" [] "Events put on the partitions of their agents, where `repartition` is on";
+    REKEYED_MOVED Counter "weir_rekeyed_moved_total" [] "Events among these that did not stay on the partition's number where they were";
+    REKEY_LAG Gauge "weir_rekey_lag_records" [] "Records that were not re-keyed yet, of all partitions that this process reads";
+    REKEY_ABORTS Counter "weir_rekey_aborts_total" [] "Aborted transactions of the lane that re-keys";
     BACKDATED Counter "weir_backdated_total" [] "Events whose `ts` lies before the late limit";
     AHEAD Counter "weir_ahead_total" [] "Events whose `ts` lies further ahead of the log than clocks differ";
     REUSED_IDS Counter "weir_reused_ids_total" [] "Events whose id came lately with other content";

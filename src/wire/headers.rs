@@ -66,7 +66,9 @@ pub fn outgoing(
 }
 
 /// Takes out the headers that a writer is about to set itself.
-pub(super) fn without(mut headers: Headers, prefixes: &[&str]) -> Headers {
+/// Headers whose names begin otherwise.
+#[must_use]
+pub fn without(mut headers: Headers, prefixes: &[&str]) -> Headers {
     headers.retain(|(name, _)| !prefixes.iter().any(|prefix| name.starts_with(prefix)));
     headers
 }

@@ -119,7 +119,7 @@ fn every_mistake_names_place_key_and_what_would_be_right() {
             &[
                 "weir.yml:1: `delivry`",
                 "did you mean `delivery`?",
-                "allowed: kafka, topics, delivery",
+                "allowed: kafka, topics, repartition, delivery",
             ],
         ),
         (

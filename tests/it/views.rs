@@ -10,7 +10,7 @@ use weir::finding::{Confidence, Finding};
 use weir::patterns::{SourceFile, load};
 use weir::text::{Folder, View, ViewSpan, clean_into};
 
-mod bytes;
+pub(crate) mod bytes;
 mod decoded;
 
 const PACK: &str = r#"

@@ -70,7 +70,7 @@ impl Oracle {
         let rules = Arc::clone(&SHIPPED);
         let pack = rules.set.hash.clone();
         let partitions = u32::try_from(site.partitions).expect("a small number");
-        let mut step = Step::new(site.topic("events"), partitions, pack);
+        let mut step = Step::new(site.lanes_topic(), partitions, pack);
         step.control_topic = site.topic("control");
         Self { rules, step, used: BTreeMap::new() }
     }
@@ -148,15 +148,13 @@ pub(crate) fn assert_same_as_sequential(site: &Site) {
 
 /// The same, for a run of one's own making.
 pub(crate) fn assert_same(site: &Site, oracle: &Oracle) {
-    let topics: Vec<String> = std::iter::once("events")
-        .chain(COMPARED.iter().map(|(_, name)| *name))
-        .map(|name| site.topic(name))
-        .collect();
+    let compared = COMPARED.iter().map(|(_, name)| site.topic(name));
+    let topics: Vec<String> = std::iter::once(site.lanes_topic()).chain(compared).collect();
     let mut follower = Follower::new(&site.broker.address, &topics);
     follower.settle(Duration::from_secs(2));
 
     let mut inputs: BTreeMap<i32, Vec<InRecord>> = BTreeMap::new();
-    for record in follower.of(&site.topic("events")) {
+    for record in follower.of(&site.lanes_topic()) {
         inputs.entry(record.partition).or_default().push(in_record(record));
     }
     let mut actual: BTreeMap<(i32, &str), Vec<(i64, Plain)>> = BTreeMap::new();
@@ -213,7 +211,7 @@ pub(crate) fn assert_same(site: &Site, oracle: &Oracle) {
 /// Restores each partition from its changelog and holds it against the pure run's: what is
 /// remembered must be the same, byte for byte. No timer may have been due since the last event.
 pub(crate) fn assert_same_state(site: &Site, oracle: &Oracle) {
-    let (events, state) = (site.topic("events"), site.topic("state"));
+    let (events, state) = (site.lanes_topic(), site.topic("state"));
     let mut follower = Follower::new(&site.broker.address, &[events.clone(), state.clone()]);
     follower.settle(Duration::from_secs(2));
     let mut run = Sequential::new(&oracle.step, &oracle.rules);

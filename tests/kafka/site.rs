@@ -10,7 +10,7 @@ use crate::broker::Broker;
 use crate::process::Weir;
 
 /// The topics that Weir uses, by their name in the configuration, and whether each has one partition or is compacted.
-const TOPICS: [(&str, bool, bool); 10] = [
+const TOPICS: [(&str, bool, bool); 11] = [
     ("events", false, false),
     ("verdicts", false, false),
     ("clean", false, false),
@@ -21,7 +21,11 @@ const TOPICS: [(&str, bool, bool); 10] = [
     ("control", true, true),
     ("shared", false, true),
     ("state", false, true),
+    (BY_AGENT, false, false),
 ];
+
+/// The topic of a site that re-keys; others do without.
+const BY_AGENT: &str = "by_agent";
 
 /// A test's own corner of the broker.
 pub(crate) struct Site {
@@ -32,6 +36,7 @@ pub(crate) struct Site {
     /// Lines of `weir.yml` under `kafka.properties`.
     properties: Vec<(String, String)>,
     lanes: usize,
+    input: &'static str,
     /// Further lines of `weir.yml`.
     more: String,
     /// What `weir run` connects to: the broker, or a proxy before it.
@@ -43,8 +48,21 @@ impl Site {
     /// Topics made, nothing started.
     pub(crate) fn new(broker: &Broker, name: &str, partitions: i32) -> Self {
         let site = Self::without_topics(broker, name, partitions);
-        site.create(&TOPICS.map(|(topic, ..)| topic), &[]);
+        let names = TOPICS.map(|(topic, ..)| topic);
+        site.create(names.strip_suffix(&[BY_AGENT]).expect("it is the last"), &[]);
         site
+    }
+
+    /// Lets events be put on the partitions of their agents first.
+    pub(crate) fn rekeyed(mut self) -> Self {
+        self.create(&[BY_AGENT], &[]);
+        self.input = BY_AGENT;
+        self.setting("repartition: true")
+    }
+
+    /// The topic that lanes read.
+    pub(crate) fn lanes_topic(&self) -> String {
+        self.topic(self.input)
     }
 
     /// Names and a folder, but no topics.
@@ -58,6 +76,7 @@ impl Site {
             folder: tempfile::tempdir().expect("a temporary folder"),
             properties: Vec::new(),
             lanes: 1,
+            input: "events",
             more: String::new(),
             bootstrap: broker.address.clone(),
             started: AtomicU32::new(0),
@@ -71,7 +90,7 @@ impl Site {
             .filter(|(name, ..)| topics.contains(name))
             .map(|&(name, single, compacted)| {
                 let mut with = settings.to_vec();
-                if name == "events" {
+                if name == "events" || name == BY_AGENT {
                     with.push(("message.timestamp.type", "LogAppendTime"));
                 }
                 if compacted {

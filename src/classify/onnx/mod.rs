@@ -33,6 +33,9 @@ pub use ticket::Ticket;
 
 /// Longest window where neither the model nor anybody else says how long it is to be.
 const WINDOW_MAX: usize = 512;
+/// How far behind others, in steps of Linux, a thread with a model stands.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 /// So many failures in a row suspend the classifier,
 const FAILURES_MAX: u32 = 3;
 /// for so long.
@@ -280,6 +283,14 @@ impl Drop for Classifier {
     }
 }
 
+/// Lets lanes go before this thread where cores are short: scores are worth less than verdicts.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "the classifier's thread keeps its priority");
+    }
+}
+
 impl Shared {
     /// Takes texts into the queue, or says at once that there is no time for them.
     fn enqueue(&self, texts: Vec<Text>, urgency: Urgency) {
@@ -343,6 +354,7 @@ impl Shared {
     /// One thread's life.
     fn serve(&self, number: usize, mut runner: Runner) {
         let Some(slot) = self.slots.get(number) else { return };
+        give_way();
         loop {
             let next = {
                 let mut queue = lock(&self.queue);

@@ -11,6 +11,9 @@ use super::tokens::Encoded;
 
 /// Windows of the queue that are looked at to fill a run.
 const LOOK_AHEAD: usize = 256;
+/// Without a deadline, texts are tokenised until so many windows wait: enough to fill runs, and a
+/// long text that waits to be cut up holds less memory whole.
+const AHEAD: usize = 32;
 
 /// A text to be tokenised.
 pub(super) struct Text {
@@ -146,18 +149,17 @@ impl Queue {
             }
             self.patient.windows.push_back(window);
         }
-        // Windows first here: a long text that waits to be cut up holds less memory whole.
-        if !self.patient.windows.is_empty() {
-            let (run, length) = take(&mut self.patient.windows, cut, usize::MAX);
-            return Next::Run(run, length);
+        if self.patient.windows.len() < AHEAD
+            && let Some(text) = self.patient.texts.pop_front()
+        {
+            self.bytes -= text.bytes;
+            return Next::Encode(text);
         }
-        match self.patient.texts.pop_front() {
-            Some(text) => {
-                self.bytes -= text.bytes;
-                Next::Encode(text)
-            }
-            None => Next::Nothing,
+        if self.patient.windows.is_empty() {
+            return Next::Nothing;
         }
+        let (run, length) = take(&mut self.patient.windows, cut, usize::MAX);
+        Next::Run(run, length)
     }
 }
 

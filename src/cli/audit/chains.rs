@@ -171,7 +171,7 @@ pub(super) fn read_anchors(
         let mut records = Committed::new(config, &reader, topic, partition)?;
         for value in records.by_ref().flatten() {
             let Some(anchor) = Anchor::read(&value) else { continue };
-            if anchor.topic == config.topics.events {
+            if anchor.topic == config.lanes_topic() {
                 each(&anchor, &value)?;
                 anchors.entry(anchor.partition).or_default().push(anchor);
             }

@@ -16,7 +16,7 @@ use super::context::{Change, Group};
 use super::errors;
 use super::reader::to_record;
 use super::settings::{PATIENCE, Settings};
-use crate::pipeline::log::{InRecord, LogError, Meanwhile, Polled, Topic};
+use crate::pipeline::log::{InRecord, LogError, Meanwhile, Polled};
 
 /// Between two looks at what came during a commit.
 const LOOK: Duration = Duration::from_micros(500);
@@ -41,7 +41,7 @@ pub(super) struct Input {
 
 impl Input {
     pub(super) fn connect(settings: &Settings, lane: usize) -> Result<Self, LogError> {
-        let topic = settings.topic(Topic::Events).to_owned();
+        let topic = settings.input.clone();
         let consumer: BaseConsumer<Group> = settings
             .input(lane)
             .create_with_context(Group::new(&topic))

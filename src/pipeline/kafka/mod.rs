@@ -31,19 +31,23 @@ pub use lane::KafkaLane;
 pub use settings::Settings;
 pub use shared::KafkaShared;
 
+use crate::config::Config;
 use crate::pipeline::log::LogError;
 use crate::pipeline::run::Connect;
 
 /// A cluster, as `weir run` connects to it.
 pub struct KafkaCluster {
     settings: Settings,
+    /// For those who re-key, where events are.
+    rekeying: Option<Settings>,
 }
 
 impl KafkaCluster {
     /// Nothing is connected yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self { settings }
+    pub fn new(config: &Config) -> Self {
+        let rekeying = config.repartition.then(|| Settings::rekeying(config));
+        Self { settings: Settings::new(config), rekeying }
     }
 }
 
@@ -54,6 +58,10 @@ impl Connect for KafkaCluster {
 
     fn lane(&self, lane: usize) -> Result<KafkaLane, LogError> {
         KafkaLane::connect(&self.settings, lane)
+    }
+
+    fn rekeying(&self) -> Result<Option<KafkaLane>, LogError> {
+        self.rekeying.as_ref().map(|settings| KafkaLane::connect(settings, 0)).transpose()
     }
 
     fn control(&self) -> Result<KafkaControl, LogError> {

@@ -136,6 +136,8 @@ const PRODUCER_ONLY: &[&str] = &[
 pub struct Settings {
     pub(super) bootstrap_servers: String,
     pub(super) group_id: String,
+    /// The topic that the group reads.
+    pub(super) input: String,
     /// Name of this process in transactional ids.
     pub(super) instance: String,
     pub(super) topics: Topics,
@@ -152,10 +154,21 @@ impl Settings {
         Self {
             bootstrap_servers: config.kafka.bootstrap_servers.clone(),
             group_id: config.kafka.group_id.clone(),
+            input: config.lanes_topic().to_owned(),
             instance: config.instance.clone().unwrap_or_else(random),
             topics: config.topics.clone(),
             delivery: config.delivery,
             properties: config.kafka.properties.clone(),
+        }
+    }
+
+    /// For those who re-key: a group of their own that reads what producers wrote.
+    #[must_use]
+    pub fn rekeying(config: &Config) -> Self {
+        Self {
+            group_id: format!("{}-by-agent", config.kafka.group_id),
+            input: config.topics.events.clone(),
+            ..Self::new(config)
         }
     }
 
@@ -172,6 +185,7 @@ impl Settings {
             Topic::Control => &self.topics.control,
             Topic::Shared => &self.topics.shared,
             Topic::State => &self.topics.state,
+            Topic::ByAgent => &self.topics.by_agent,
         }
     }
 
@@ -272,6 +286,20 @@ mod tests {
             settings.reader("read_uncommitted").get("isolation.level"),
             Some("read_uncommitted")
         );
+    }
+
+    #[test]
+    fn who_re_keys_has_a_group_and_an_id_of_its_own() {
+        let config =
+            Config { instance: Some("one".to_owned()), repartition: true, ..Config::default() };
+        let (first, then) = (Settings::rekeying(&config), Settings::new(&config));
+        assert_eq!(
+            (first.input.as_str(), then.input.as_str()),
+            ("weir.events", "weir.events.by-agent")
+        );
+        assert_eq!(first.input(0).get("group.id"), Some("weir-by-agent"));
+        assert_eq!(first.output(0).get("transactional.id"), Some("weir-by-agent-one-0"));
+        assert_eq!(then.input(0).get("group.id"), Some("weir"));
     }
 
     #[test]

@@ -408,11 +408,26 @@ impl<L: Log, S: Send> Lane<L, S> {
             .ok_or_else(|| LogError::Retry("the committed offset was not told".into()))?;
         self.log.seek(&BTreeMap::from([(partition, next)]))?;
         let mut state = Partition::default();
+        if work.keeps_state() {
+            self.restore(&mut state, partition, work)?;
+        }
+        // Last, so that a partition never counts as live while its records do not flow; what
+        // flows into a partition that is not live is thrown away, and the seek repeated.
+        self.log.resume(&[partition])?;
+        Ok(Owned { phase: Phase::Live, state, next, polled: next })
+    }
+
+    fn restore<W: Work>(
+        &mut self,
+        state: &mut Partition,
+        partition: i32,
+        work: &W,
+    ) -> Result<(), LogError> {
         self.log.restore(partition, &mut |key, value| {
             state.restore(key, value).map_err(|error| LogError::Retry(error.to_string()))
         })?;
         let last = self.log.last_record(Topic::Audit, partition)?;
-        if let Err(reason) = work.check(partition, &state, last.as_deref()) {
+        work.check(partition, state, last.as_deref()).map_err(|reason| {
             self.metrics.chain_breaks.add(1);
             tracing::error!(
                 lane = self.number,
@@ -420,12 +435,8 @@ impl<L: Log, S: Send> Lane<L, S> {
                 reason,
                 "the audit chain does not fit the state; the partition stays closed"
             );
-            return Err(LogError::Retry(reason));
-        }
-        // Last, so that a partition never counts as live while its records do not flow; what
-        // flows into a partition that is not live is thrown away, and the seek repeated.
-        self.log.resume(&[partition])?;
-        Ok(Owned { phase: Phase::Live, state, next, polled: next })
+            LogError::Retry(reason)
+        })
     }
 
     // --- orders out of date ---

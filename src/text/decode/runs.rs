@@ -21,6 +21,10 @@ const STRETCH_MIN: usize = 16;
 const WHOLE_BUT: usize = 3;
 /// As much may stand before or behind the text of a run without speaking against it.
 const AROUND_MAX: usize = 32;
+/// So long a stretch of words, with so many gaps, is text whatever else its run holds: what is put
+/// before and behind it must not hide it.
+const PROSE_MIN: usize = 24;
+const PROSE_GAPS: usize = 3;
 /// Runs up to this are decoded without a test before.
 const SHORT: usize = 1024;
 /// Longer runs, and lists of so many pairs, are read in pieces: a reader of a stream waits for
@@ -379,6 +383,8 @@ struct Stretch {
     skip: usize,
     keep: usize,
     utf16: bool,
+    /// Whether it is words in a row.
+    prose: bool,
 }
 
 /// Names the stretches of text.
@@ -389,31 +395,34 @@ fn stretches(bytes: &[u8], mut each: impl FnMut(Stretch)) {
     }
     let mut at = 0;
     let mut start = 0;
-    let mut letters = 0;
-    let mut end_stretch = |start: usize, end: usize, letters: usize| {
+    // Bytes that spell, and white space among the characters.
+    let (mut letters, mut gaps) = (0, 0);
+    let mut end_stretch = |start: usize, end: usize, letters: usize, gaps: usize| {
         let keep = end - start;
         let whole = keep + WHOLE_BUT >= bytes.len() && keep >= PAIRS_MIN;
         if (keep >= STRETCH_MIN || whole) && letters * 2 >= keep {
-            each(Stretch { skip: start, keep, utf16: false });
+            let prose = keep >= PROSE_MIN && letters * 4 >= keep * 3 && gaps >= PROSE_GAPS;
+            each(Stretch { skip: start, keep, utf16: false, prose });
         }
     };
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if is_text(c) {
                 letters += usize::from(spells(c)) * c.len_utf8();
+                gaps += usize::from(c.is_whitespace());
             } else {
-                end_stretch(start, at, letters);
-                (start, letters) = (at + c.len_utf8(), 0);
+                end_stretch(start, at, letters, gaps);
+                (start, letters, gaps) = (at + c.len_utf8(), 0, 0);
             }
             at += c.len_utf8();
         }
         if !chunk.invalid().is_empty() {
-            end_stretch(start, at, letters);
+            end_stretch(start, at, letters, gaps);
             at += chunk.invalid().len();
-            (start, letters) = (at, 0);
+            (start, letters, gaps) = (at, 0, 0);
         }
     }
-    end_stretch(start, at, letters);
+    end_stretch(start, at, letters, gaps);
 }
 
 /// UTF-16 of either order: the order in which more is text.
@@ -425,7 +434,8 @@ fn utf16_stretches(bytes: &[u8], mut each: impl FnMut(Stretch)) {
         let mut start = 0;
         let mut end_stretch = |start: usize, end: usize| {
             if end - start > best.map_or(STRETCH_MIN, |best| best.keep) {
-                best = Some(Stretch { skip: start, keep: end - start, utf16: true });
+                let keep = end - start;
+                best = Some(Stretch { skip: start, keep, utf16: true, prose: false });
             }
         };
         for c in char::decode_utf16(units) {
@@ -463,7 +473,8 @@ fn is_text(c: char) -> bool {
     !c.is_control() || matches!(c, '\t' | '\n' | '\r')
 }
 
-/// Stretches that do not overlap, the longest first taken, where they are most of the run.
+/// Stretches that do not overlap, the longest first taken: all where they are most of the run,
+/// else those that are words in a row.
 fn most_text(mut found: Vec<(usize, Stretch)>, read: usize) -> Vec<(usize, Stretch)> {
     found.sort_by_key(|(shift, text)| (std::cmp::Reverse(text.keep), *shift, text.skip));
     let mut taken: Vec<(usize, Stretch)> = Vec::new();
@@ -478,7 +489,7 @@ fn most_text(mut found: Vec<(usize, Stretch)>, read: usize) -> Vec<(usize, Stret
     }
     let text: usize = taken.iter().map(|(_, text)| text.keep).sum();
     if text * 4 < read * 3 && text + AROUND_MAX < read {
-        taken.clear();
+        taken.retain(|(_, text)| text.prose);
     }
     taken.sort_by_key(|(_, text)| text.skip);
     taken

@@ -14,6 +14,7 @@ mod import;
 mod packs;
 mod patterns;
 mod program;
+mod rekey;
 mod reload;
 mod scenarios;
 mod schemas;

@@ -157,10 +157,14 @@ impl Work for Counting {
 }
 
 /// A small generator, so that a seed means the same for ever.
-struct Dice(Cell<u64>);
+pub(crate) struct Dice(Cell<u64>);
 
 impl Dice {
-    fn roll(&self, below: u64) -> u64 {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(Cell::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d)))
+    }
+
+    pub(crate) fn roll(&self, below: u64) -> u64 {
         let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.0.set(state);
         let mut z = state;
@@ -169,9 +173,31 @@ impl Dice {
         (z ^ (z >> 31)) % below
     }
 
-    fn chance(&self, one_in: u64) -> bool {
+    pub(crate) fn chance(&self, one_in: u64) -> bool {
         self.roll(one_in) == 0
     }
+}
+
+/// A call that fails, as a log might fail it.
+pub(crate) fn fail(dice: &Dice, call: Call, moment: Moment) -> Fault {
+    let text = || "as the schedule has it".to_owned();
+    let error = match (call, moment) {
+        (Call::EndTransaction, _) => LogError::Rebuild(text()),
+        // A poll or a pause that fails has done nothing.
+        (Call::Poll | Call::Pause | Call::Resume | Call::Seek, Moment::After) => {
+            return Fault::None;
+        }
+        (Call::Begin | Call::Send | Call::SendOffsets | Call::Abort, _) => {
+            // Aborts are left to a test of their own: six on end rightly turn a record away.
+            match dice.roll(3) {
+                0 => LogError::Retry(text()),
+                1 => LogError::Moved(text()),
+                _ => LogError::Rebuild(text()),
+            }
+        }
+        _ => LogError::Retry(text()),
+    };
+    Fault::Fail(error)
 }
 
 type Slot = RefCell<Option<Lane<Connection, Counted>>>;
@@ -207,7 +233,7 @@ impl World {
         Rc::new(Self {
             cluster: Cluster::new(settings, now),
             clock,
-            dice: Dice(Cell::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d))),
+            dice: Dice::of(seed),
             lanes: RefCell::default(),
             board: Board::fixed(Orders::default()),
             metrics: Arc::default(),
@@ -301,7 +327,7 @@ impl World {
                 self.sleep();
                 Fault::None
             }
-            _ => self.fail(call, moment),
+            _ => fail(&self.dice, call, moment),
         }
     }
 
@@ -320,27 +346,6 @@ impl World {
             self.tick_any();
         }
         self.depth.set(self.depth.get() - 1);
-    }
-
-    fn fail(&self, call: Call, moment: Moment) -> Fault {
-        let text = || "as the schedule has it".to_owned();
-        let error = match (call, moment) {
-            (Call::EndTransaction, _) => LogError::Rebuild(text()),
-            // A poll or a pause that fails has done nothing.
-            (Call::Poll | Call::Pause | Call::Resume | Call::Seek, Moment::After) => {
-                return Fault::None;
-            }
-            (Call::Begin | Call::Send | Call::SendOffsets | Call::Abort, _) => {
-                // Aborts are left to a test of their own: six on end rightly turn a record away.
-                match self.dice.roll(3) {
-                    0 => LogError::Retry(text()),
-                    1 => LogError::Moved(text()),
-                    _ => LogError::Rebuild(text()),
-                }
-            }
-            _ => LogError::Retry(text()),
-        };
-        Fault::Fail(error)
     }
 
     /// All faults over: whoever is left finishes, and a lane is there to do it.

@@ -63,7 +63,8 @@ fn fuzz(target: &str, check: impl Fn(&[u8]) -> bool) {
     let began = Instant::now();
     let mut rounds = 0;
     loop {
-        let config = ProptestConfig { cases: CASES, ..ProptestConfig::default() };
+        let config =
+            ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
         let ran = TestRunner::new(config).run(&near, |bytes| {
             check(&bytes);
             Ok(())

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::classify::{Classifier, OpenError, Settings, Urgency, When, documents, unasked};
-use crate::config::Config;
 #[cfg(feature = "kafka")]
-use crate::config::{ClassifierUse, Switch};
+use crate::config::ClassifierUse;
+use crate::config::Config;
 use crate::detect::Scan;
 use crate::event::Event;
 use crate::finding::Scoring;
@@ -99,7 +99,7 @@ pub(super) fn asking(config: &Config) -> Result<Option<Asking>, Failure> {
         "classifier: on"
     );
     let deadline = Duration::from_millis(wanted.deadline_ms);
-    Ok(Some(Asking::new(opened, wanted.when, deadline, wanted.second_look == Switch::On)))
+    Ok(Some(Asking::new(opened, wanted.when, deadline, wanted.second_look.is_on())))
 }
 
 /// A classifier, and which events it is asked about.

@@ -146,7 +146,7 @@ fn look(config: &Config, stop: &AtomicBool) -> Result<Option<u32>, Failure> {
 fn site(config: &Config, pack: Pack, stop: &Arc<AtomicBool>) -> Site {
     let now: Now = Arc::new(clock::now);
     let mut site = Site::new(pack, now);
-    site.rekeying = config.repartition.then(|| {
+    site.rekeying = config.repartition.is_on().then(|| {
         let pack = site.packs.current();
         let rekey = Rekey {
             partitions: pack.step.partitions,

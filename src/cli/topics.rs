@@ -90,12 +90,12 @@ pub(crate) const SHAPES: [Shape; 11] = [
 fn wanted(config: &Config) -> Vec<(Shape, &str)> {
     let names = config.topics.all().into_iter().map(|(_, name)| name);
     let all = SHAPES.into_iter().zip(names);
-    all.filter(|(shape, _)| config.repartition || shape.setting != "by_agent").collect()
+    all.filter(|(shape, _)| config.repartition.is_on() || shape.setting != "by_agent").collect()
 }
 
 /// Whether lanes do not read this topic but its copy: it may be as its producers like it.
 fn is_rekeyed(config: &Config, shape: Shape) -> bool {
-    config.repartition && shape.setting == "events"
+    config.repartition.is_on() && shape.setting == "events"
 }
 
 const fn shape(
@@ -219,7 +219,7 @@ pub(super) fn problems(
 
 fn wrong_count(config: &Config, shape: Shape, name: &str, have: usize, want: usize) -> String {
     let servers = &config.kafka.bootstrap_servers;
-    let why = match (shape.single, config.repartition) {
+    let why = match (shape.single, config.repartition.is_on()) {
         (true, _) => "it must have one",
         (_, false) => "it must have as many as the events topic",
         (_, true) => "it must have as many as the topic that events are re-keyed to",

@@ -38,6 +38,14 @@ pub enum Switch {
     Off,
 }
 
+impl Switch {
+    /// Whether it is a yes.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
 /// The body of an alert.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AlertFormat {
@@ -97,22 +105,3 @@ choice!(baseline::Buckets { Active = "active", All = "all" });
 choice!(Mode { Enforce = "enforce", Shadow = "shadow" });
 choice!(EngineKind { Auto = "auto", Rust = "rust", Vectorscan = "vectorscan" });
 choice!(Format { Human = "human", Json = "json" });
-
-impl Choice for bool {
-    fn names(&self) -> Vec<&'static str> {
-        vec!["off", "on"]
-    }
-
-    fn name(&self) -> &'static str {
-        if *self { "on" } else { "off" }
-    }
-
-    fn choose(&mut self, name: &str) -> bool {
-        match name {
-            "off" => *self = false,
-            "on" => *self = true,
-            _ => return false,
-        }
-        true
-    }
-}

@@ -40,7 +40,7 @@ pub struct Config {
     /// Names of topics.
     pub topics: Topics,
     /// Whether events are put on the partitions of their agents first.
-    pub repartition: bool,
+    pub repartition: Switch,
     /// How often an event's outputs may appear.
     pub delivery: Delivery,
     /// Threads.
@@ -310,7 +310,7 @@ impl Default for Config {
                 state: topic("state"),
                 by_agent: topic("events.by-agent"),
             },
-            repartition: false,
+            repartition: Switch::Off,
             delivery: Delivery::default(),
             lanes: 1,
             instance: None,
@@ -507,7 +507,7 @@ impl Config {
     /// The topic that lanes read: where agents stand on the partitions of their ids.
     #[must_use]
     pub fn lanes_topic(&self) -> &str {
-        if self.repartition { &self.topics.by_agent } else { &self.topics.events }
+        if self.repartition.is_on() { &self.topics.by_agent } else { &self.topics.events }
     }
 
     /// The field map.

@@ -99,6 +99,15 @@ impl Cues {
     }
 }
 
+impl Cues {
+    /// Makes what is otherwise made when a hit first asks for it.
+    pub(super) fn warm(&self) -> Result<(), String> {
+        let Self { about, task, reported, followed, fiction } = self;
+        let mut all = [about, task, reported, followed, fiction].into_iter();
+        all.try_for_each(|one| one.get().map(drop)).map_err(str::to_owned)
+    }
+}
+
 /// One text, and where its fences stand, found when first asked for.
 pub(super) struct Reader<'a> {
     cues: &'a Cues,

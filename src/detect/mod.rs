@@ -189,7 +189,8 @@ impl Rules {
             let failed = |reason| CompileError { rule: rule.source.rule.clone(), reason };
             confirm.warm().map_err(failed)?;
         }
-        Ok(())
+        let of_mention = |reason| CompileError { rule: "(mention)".to_owned(), reason };
+        self.cues.warm().map_err(of_mention)
     }
 
     /// How the expressions of a rule are looked for in raw and clean text, in the rule's order.

@@ -231,7 +231,7 @@ impl FirstScan<'_> {
         let Self { pass, skeleton, search } = self;
         #[cfg(feature = "vectorscan")]
         if let Search::Vectorscan(scanners) = search {
-            scanners.read(haystack);
+            scanners.text.forget();
         }
         let mut gates = Gates { haystack, known: [None; Gate::ALL.len()] };
         let mut offers = Offers { places: &pass.places, haystack, wanted, limit, out };
@@ -270,7 +270,9 @@ impl FirstScan<'_> {
             match search {
                 Search::Rust(all) => literals(&all[at], words.unwrap_or(haystack), &mut found)?,
                 #[cfg(feature = "vectorscan")]
-                Search::Vectorscan(scanners) => scanners.literals(at, words, &mut found)?,
+                Search::Vectorscan(scanners) => {
+                    scanners.literals(at, words, haystack, &mut found)?;
+                }
             }
         }
         match search {
@@ -400,22 +402,27 @@ mod vectorscan {
     pub(super) struct Scanners<'a> {
         literals: Vec<Block<'a>>,
         pieces: Vec<(&'a Pieces, Block<'a>)>,
-        text: Text,
+        pub(super) text: Text,
     }
 
-    /// The text, with [`SLACK`] on either side.
+    /// The text with [`SLACK`] on either side, copied when it is first looked through; nothing
+    /// before.
     #[derive(Default)]
-    struct Text(Vec<u8>);
+    pub(super) struct Text(Vec<u8>);
 
     impl Text {
-        fn read(&mut self, text: &[u8]) {
-            self.0.resize(SLACK, 0);
-            self.0.extend_from_slice(text);
-            self.0.resize(text.len() + 2 * SLACK, 0);
+        /// Another text comes next.
+        pub(super) fn forget(&mut self) {
+            self.0.clear();
         }
 
-        fn bytes(&self) -> &[u8] {
-            self.0.get(SLACK..self.0.len().saturating_sub(SLACK)).unwrap_or_default()
+        fn of(&mut self, text: &[u8]) -> &[u8] {
+            if self.0.is_empty() {
+                self.0.resize(SLACK, 0);
+                self.0.extend_from_slice(text);
+                self.0.resize(text.len() + 2 * SLACK, 0);
+            }
+            self.0.get(SLACK..SLACK + text.len()).unwrap_or_default()
         }
     }
 
@@ -512,21 +519,17 @@ mod vectorscan {
     }
 
     impl Scanners<'_> {
-        /// Takes the text that is looked through next.
-        pub(super) fn read(&mut self, text: &[u8]) {
-            self.text.read(text);
-        }
-
         /// Looks through the words of a skeleton, or through the text.
         pub(super) fn literals(
             &mut self,
             table: usize,
             words: Option<&[u8]>,
+            haystack: &[u8],
             found: &mut Found<'_>,
         ) -> Result<(), Overflow> {
             let Self { literals, text, .. } = self;
             let block = literals.get_mut(table).ok_or(Overflow)?;
-            scan(block, words.unwrap_or_else(|| text.bytes()), found)
+            scan(block, words.unwrap_or_else(|| text.of(haystack)), found)
         }
 
         pub(super) fn pieces(
@@ -537,7 +540,7 @@ mod vectorscan {
             for (pieces, block) in &mut self.pieces {
                 let Pieces { gate, all, specs, .. } = pieces;
                 if specs.iter().any(|&spec| (offers.wanted)(spec)) && gates.pass(*gate) {
-                    scan(block, self.text.bytes(), &mut |piece, end| {
+                    scan(block, self.text.of(offers.haystack), &mut |piece, end| {
                         let piece = all.get(piece).ok_or(Overflow)?;
                         offers.piece(piece.place, piece.width, end)
                     })?;

@@ -361,11 +361,6 @@ fn sequence(items: &[Item]) -> Result<Body, (String, String)> {
     let mut regex = String::new();
     let mut width = 0;
     for (at, item) in items.iter().enumerate() {
-        width += match item {
-            Item::Gap(count) => count * (SEPARATOR_MAX + ANY_WORD_MAX),
-            Item::Required(body) if at <= first_required => body.width,
-            Item::Required(body) | Item::Optional(body) => SEPARATOR_MAX + body.width,
-        };
         let before = body_beside(items.get(..at).unwrap_or_default().last());
         let after = body_beside(items.get(at + 1));
         match item {
@@ -377,21 +372,28 @@ fn sequence(items: &[Item]) -> Result<Body, (String, String)> {
             }
             Item::Gap(count) => {
                 let gap = separator(false);
+                width += count * (SEPARATOR_MAX + ANY_WORD_MAX);
                 write!(regex, "(?:{gap}{ANY_WORD}){{0,{count}}}")
             }
             // In front of the first word an optional item brings the separator behind it,
             // everywhere else the one before it.
             Item::Optional(body) if at < first_required => {
                 let gap = separator(body.unspaced.1 || after.is_some_and(|next| next.unspaced.0));
+                width += body.width + SEPARATOR_MAX;
                 write!(regex, "(?:{}{gap})?", body.regex)
             }
             Item::Optional(body) => {
                 let gap = separator(body.unspaced.0 || before.is_some_and(|prev| prev.unspaced.1));
+                width += SEPARATOR_MAX + body.width;
                 write!(regex, "(?:{gap}{})?", body.regex)
             }
-            Item::Required(body) if at <= first_required => write!(regex, "{}", body.regex),
+            Item::Required(body) if at <= first_required => {
+                width += body.width;
+                write!(regex, "{}", body.regex)
+            }
             Item::Required(body) => {
                 let gap = separator(body.unspaced.0 || before.is_some_and(|prev| prev.unspaced.1));
+                width += SEPARATOR_MAX + body.width;
                 write!(regex, "{gap}{}", body.regex)
             }
         }

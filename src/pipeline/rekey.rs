@@ -18,13 +18,13 @@ use crate::event::Millis;
 use crate::finding::Action;
 use crate::inspect::{StreamNotes, partition_of};
 use crate::pipeline::control::Standing;
-use crate::pipeline::log::{Headers, InRecord, OutRecord, Topic};
+use crate::pipeline::log::{InRecord, OutRecord, Topic};
 use crate::pipeline::step::Outcome;
 use crate::pipeline::work::{Poison, Scanner, Work};
 use crate::state::{Partition, Staged};
 use crate::wire::dlq::STUB_BYTES;
 use crate::wire::event::{FieldMap, ReadLimits, UnreadableReason, read};
-use crate::wire::headers::{header, without};
+use crate::wire::headers::{bytes_of, header, without};
 
 const OWN: &str = "weir.rekey.";
 const FROM: &str = "weir.rekey.from";
@@ -75,8 +75,7 @@ impl Rekey {
             },
             None => self.stay(record),
         };
-        let headers: usize =
-            record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let headers = bytes_of(&record.headers);
         let value = record.value.as_ref().map_or(0, Vec::len);
         if value + headers + place.key.len() + FRAME_BYTES > self.message_bytes_max {
             place.cut = Some(UnreadableReason::TooLarge.name());
@@ -140,21 +139,20 @@ impl Work for Forwarding {
         _scan_time: Duration,
         out: &mut Vec<OutRecord>,
     ) -> Option<Outcome> {
-        let mut value = record.value.clone();
-        let mut headers: Headers = without(record.headers.clone(), &[OWN]);
-        if let Some(why) = place.cut {
-            if let Some(value) = &mut value {
-                value.truncate(STUB_BYTES);
+        let value = record.value.as_deref();
+        let (value, mut headers) = match place.cut {
+            None => (value, without(record.headers.clone(), &[OWN])),
+            Some(why) => {
+                let head = value.map(|value| value.get(..STUB_BYTES).unwrap_or(value));
+                (head, vec![header(CUT, why)])
             }
-            headers.clear();
-            headers.push(header(CUT, why));
-        }
+        };
         headers.push(header(FROM, format!("{}/{}", record.partition, record.offset)));
         out.push(OutRecord {
             topic: Topic::ByAgent,
             partition: place.partition,
             key: place.key.clone(),
-            value,
+            value: value.map(<[u8]>::to_vec),
             headers,
         });
         let mut outcome = Outcome::from(Action::Allow);

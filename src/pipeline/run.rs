@@ -342,11 +342,8 @@ fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(),
         loop {
             let swapped = site.packs.version() != version;
             lane.look_ahead(!swapped && !site.stopped());
-            if site.stopped() {
-                let since = *stopping.get_or_insert_with(Instant::now);
-                if lane.at_boundary() || since.elapsed() > site.drain {
-                    return Ok(());
-                }
+            if is_drained(&lane, site, &mut stopping) {
+                return Ok(());
             }
             if lane.at_boundary() && swapped {
                 break;
@@ -361,6 +358,19 @@ fn drive<L: Log>(mut lane: Lane<L, Scanned<'static>>, site: &Site) -> Result<(),
     }
 }
 
+/// Whether a lane that was told to stop stands between batches, or had its time. `stopping` is
+/// since when it knows.
+fn is_drained<L: Log, S: Send>(
+    lane: &Lane<L, S>,
+    site: &Site,
+    stopping: &mut Option<Instant>,
+) -> bool {
+    site.stopped() && {
+        let since = *stopping.get_or_insert_with(Instant::now);
+        lane.at_boundary() || since.elapsed() > site.drain
+    }
+}
+
 /// Ticks the lane that re-keys, likewise.
 fn forward<L: Log>(log: L, site: &Site, rekeying: &Rekeying) -> Result<(), LogError> {
     let (settings, now) = (site.settings.clone(), Arc::clone(&site.now));
@@ -369,11 +379,8 @@ fn forward<L: Log>(log: L, site: &Site, rekeying: &Rekeying) -> Result<(), LogEr
     let mut stopping: Option<Instant> = None;
     loop {
         lane.look_ahead(!site.stopped());
-        if site.stopped() {
-            let since = *stopping.get_or_insert_with(Instant::now);
-            if lane.at_boundary() || since.elapsed() > site.drain {
-                return Ok(());
-            }
+        if is_drained(&lane, site, &mut stopping) {
+            return Ok(());
         }
         lane.tick(&mut reading, &mut Forwarding, &site.board)?;
     }

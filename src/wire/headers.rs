@@ -66,6 +66,12 @@ pub fn outgoing(
 }
 
 /// Takes out the headers that a writer is about to set itself.
+/// What headers take in a record, about and no less.
+#[must_use]
+pub fn bytes_of(headers: &Headers) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum()
+}
+
 /// Headers whose names begin otherwise.
 #[must_use]
 pub fn without(mut headers: Headers, prefixes: &[&str]) -> Headers {

@@ -46,7 +46,7 @@ impl KafkaCluster {
     /// Nothing is connected yet.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let rekeying = config.repartition.then(|| Settings::rekeying(config));
+        let rekeying = config.repartition.is_on().then(|| Settings::rekeying(config));
         Self { settings: Settings::new(config), rekeying }
     }
 }

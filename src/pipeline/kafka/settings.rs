@@ -253,6 +253,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Switch;
 
     fn settings(properties: &[(&str, &str)]) -> Settings {
         let mut config = Config { instance: Some("one".to_owned()), ..Config::default() };
@@ -290,8 +291,11 @@ mod tests {
 
     #[test]
     fn who_re_keys_has_a_group_and_an_id_of_its_own() {
-        let config =
-            Config { instance: Some("one".to_owned()), repartition: true, ..Config::default() };
+        let config = Config {
+            instance: Some("one".to_owned()),
+            repartition: Switch::On,
+            ..Config::default()
+        };
         let (first, then) = (Settings::rekeying(&config), Settings::new(&config));
         assert_eq!(
             (first.input.as_str(), then.input.as_str()),

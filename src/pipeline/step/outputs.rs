@@ -181,7 +181,7 @@ impl Outputs<'_> {
         let max = self.step.message_bytes_max;
         let audit_bytes = audit.as_ref().map_or(0, Vec::len);
         let fits = out.iter().skip(from).all(|record| size(record) <= max)
-            && audit_bytes + key.len() + bytes_of(&headers) + RECORD_OVERHEAD <= max;
+            && audit_bytes + key.len() + headers::bytes_of(&headers) + RECORD_OVERHEAD <= max;
         if fits { Written::Fits(audit) } else { Written::TooLarge }
     }
 
@@ -359,7 +359,8 @@ impl Outputs<'_> {
             pack: &self.step.pack,
         };
         // Room for what the queue's own headers say, and for the sender's, which go along.
-        let spent = key.len() + bytes_of(&record.headers).min(headers::COPIED_BYTES_MAX) + 4096;
+        let spent =
+            key.len() + headers::bytes_of(&record.headers).min(headers::COPIED_BYTES_MAX) + 4096;
         let mut room = self.step.message_bytes_max.saturating_sub(spent);
         if reason == Poison::Unwritable.name() {
             // The log has refused what this record causes: no more than it surely takes.
@@ -602,11 +603,7 @@ fn trace(headers: &Headers) -> Option<&str> {
         .and_then(|(_, value)| std::str::from_utf8(value).ok())
 }
 
-fn bytes_of(headers: &Headers) -> usize {
-    headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum()
-}
-
 fn size(record: &OutRecord) -> usize {
     let value = record.value.as_ref().map_or(0, Vec::len);
-    value + record.key.len() + bytes_of(&record.headers) + RECORD_OVERHEAD
+    value + record.key.len() + headers::bytes_of(&record.headers) + RECORD_OVERHEAD
 }

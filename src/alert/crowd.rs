@@ -5,6 +5,9 @@
 //! signs and not of their order, as long as none comes later than the lateness that baselines
 //! allow: agents beyond the limit give way by the hash of their name, so that those kept are a
 //! fair sample and their number can be told from it. Who is told what is `inspect`'s business.
+//!
+//! A crowd keeps the agents of its own partition. Those of others come with what their
+//! partitions tell ([`Told`]) and are counted with them.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +32,12 @@ const APART: u8 = 15;
 const NAMED: usize = 16;
 /// Names and values are kept up to this many bytes.
 const TEXT: usize = 96;
+/// Agents of a crowd that other partitions are told of.
+const TOLD: usize = 64;
+/// What is told is as new as this, so that one more sign of the same agent is mostly no news.
+const TOLD_MS: i64 = 60_000;
+/// Likewise how long a group's alert stays open.
+const OPEN_MS: i64 = 600_000;
 const VERSION: u8 = 1;
 
 macro_rules! kinds {
@@ -188,6 +197,44 @@ struct Kept {
     common: [u32; COMMON],
 }
 
+/// What another partition tells of its part of a crowd.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Its group's alert is open until then, as long as nothing more happens.
+    open_until: Option<Millis>,
+    part: Crowd,
+}
+
+impl Told {
+    /// Reads what [`Crowd::told`] wrote; `None` for anything else.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (until, part) = bytes.split_first_chunk()?;
+        let until = i64::from_be_bytes(*until);
+        let open_until = (until > 0).then_some(Millis(until));
+        Some(Self { open_until, part: Crowd::read(part)? })
+    }
+
+    /// Whether its partition has told of a group.
+    #[must_use]
+    pub fn is_open(&self, now: Millis) -> bool {
+        self.open_until.is_some_and(|until| now < until)
+    }
+}
+
+/// Where a sign stands, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Members of this partition that show nothing else, and whose group is told from now on.
+    pub hushed: Vec<[u8; 16]>,
+    /// Whether another partition tells of the group, and this one does not.
+    pub elsewhere: bool,
+    /// The crowd with the agents of all partitions, where others have any.
+    pub all: Option<Crowd>,
+}
+
 /// The agents of one class that lately showed the same kind of sign.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Crowd {
@@ -199,14 +246,73 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Takes a sign. `open` says whether the group's alert is open. Gives where the sign stands,
-    /// and, where it makes a group, the ids of those members that show nothing else.
-    pub fn see(&mut self, mark: &Mark<'_>, need: Need, open: bool) -> (Standing, Vec<[u8; 16]>) {
-        if !open {
+    /// Takes a sign. `open` says whether this partition tells of the group; `others` is what the
+    /// others say.
+    pub fn see(&mut self, mark: &Mark<'_>, need: Need, open: bool, others: &[Told]) -> Place {
+        let elsewhere = !open && others.iter().any(|told| told.is_open(mark.at));
+        if !open && !elsewhere {
             self.kept.iter_mut().for_each(|kept| kept.joined = false);
         }
         self.newest = self.newest.max(mark.at);
         self.take(mark);
+        self.settle();
+        let known = self.kept.iter().any(|kept| kept.joined);
+        let whole: Vec<[u8; 16]> =
+            self.kept.iter().filter(|kept| kept.whole).map(|kept| kept.id).collect();
+        let mut all = (!others.is_empty()).then(|| {
+            let mut all = self.clone();
+            others.iter().for_each(|told| all.add(&told.part));
+            if open || elsewhere {
+                // They may have said so before there was a group.
+                let theirs = others.iter().flat_map(|told| &told.part.kept);
+                for kept in theirs.filter(|kept| !kept.joined) {
+                    all.join(kept.id);
+                }
+            }
+            all
+        });
+        let among = match &mut all {
+            Some(all) => all,
+            None => &mut *self,
+        };
+        let (standing, mut hushed) = if elsewhere && !known {
+            // The first that is heard of the group: it is that of the agents before, too.
+            let member = |id: &[u8; 16]| among.join(*id) == Standing::Member;
+            let joined: Vec<_> = whole.iter().copied().filter(member).collect();
+            (among.join(mark.id), joined)
+        } else if open || elsewhere {
+            (among.join(mark.id), Vec::new())
+        } else {
+            among.grow(mark, need)
+        };
+        if let Some(all) = &all {
+            for kept in &mut self.kept {
+                // Beyond the limit of all together they are as they were.
+                if let Ok(at) = all.kept.binary_search_by_key(&kept.id, |kept| kept.id) {
+                    kept.joined = all.kept[at].joined;
+                }
+            }
+            hushed.retain(|id| whole.contains(id));
+        }
+        Place { standing, hushed, elsewhere, all }
+    }
+
+    /// Where a sign stands that no group is told of as yet; and, where it makes one, those
+    /// members that show nothing else.
+    fn grow(&mut self, mark: &Mark<'_>, need: Need) -> (Standing, Vec<[u8; 16]>) {
+        if let Some(formed) = self.form(need) {
+            let is_in = |kept: &Kept| kept.joined && kept.id == mark.id;
+            let is_in = self.kept.iter().any(is_in);
+            return (if is_in { Standing::Member } else { Standing::Apart }, formed);
+        }
+        let others = self.kept.iter().filter(|kept| kept.id != mark.id);
+        let near = others.filter(|kept| (kept.at.0 - mark.at.0).abs() <= COMPANY_MS).count();
+        let standing = if near >= need.company { Standing::Company } else { Standing::Alone };
+        (standing, Vec::new())
+    }
+
+    /// Forgets what is too old, the agents beyond the limit, and values that nobody names.
+    fn settle(&mut self) {
         let from = self.newest.0 - CROWD_MS - LATENESS_MS;
         self.kept.retain(|kept| kept.joined || kept.at.0 >= from);
         self.kept.truncate(KEPT);
@@ -216,20 +322,36 @@ impl Crowd {
         let mut values = std::mem::take(&mut self.values);
         values.retain(|&(kind, hash), _| used(kind, hash));
         self.values = values;
-        if open {
-            return (self.join(mark.id), Vec::new());
+    }
+
+    /// Adds the agents of another partition.
+    fn add(&mut self, part: &Self) {
+        self.newest = self.newest.max(part.newest);
+        for kept in &part.kept {
+            if let Err(at) = self.kept.binary_search_by_key(&kept.id, |kept| kept.id) {
+                self.kept.insert(at, kept.clone());
+            }
         }
-        let formed = self.form(need);
-        let own = |id: &[u8; 16]| *id == mark.id;
-        if formed.is_empty() {
-            let others = self.kept.iter().filter(|kept| !own(&kept.id));
-            let near = others.filter(|kept| (kept.at.0 - mark.at.0).abs() <= COMPANY_MS).count();
-            let standing = if near >= need.company { Standing::Company } else { Standing::Alone };
-            return (standing, Vec::new());
+        for (key, value) in &part.values {
+            self.values.entry(*key).or_insert_with(|| value.clone());
         }
-        let joined = |kept: &&Kept| kept.joined;
-        let is_in = self.kept.iter().filter(joined).any(|kept| own(&kept.id));
-        (if is_in { Standing::Member } else { Standing::Apart }, formed)
+        self.settle();
+    }
+
+    /// What other partitions are told; `open_until` is when the group's alert would close that
+    /// this partition tells of.
+    #[must_use]
+    pub fn told(&self, open_until: Option<Millis>) -> Vec<u8> {
+        let mut part = self.clone();
+        part.kept.truncate(TOLD);
+        let floor = |at: Millis| Millis(at.0.div_euclid(TOLD_MS) * TOLD_MS);
+        part.kept.iter_mut().for_each(|kept| kept.at = floor(kept.at));
+        part.newest = floor(part.newest);
+        part.settle();
+        let until = open_until.map_or(0, |until| (until.0 / OPEN_MS + 1) * OPEN_MS);
+        let mut out = until.to_be_bytes().to_vec();
+        out.extend(part.write());
+        out
     }
 
     /// What is said of the group; nothing is said where there is none.
@@ -289,22 +411,23 @@ impl Crowd {
     }
 
     /// Makes a group where enough signs of one time agree; gives those that show nothing else.
-    fn form(&mut self, need: Need) -> Vec<[u8; 16]> {
+    fn form(&mut self, need: Need) -> Option<Vec<[u8; 16]>> {
         let mut times: Vec<i64> = self.kept.iter().map(|kept| kept.at.0).collect();
         times.sort_unstable();
         let dense = |pair: &[i64]| matches!(pair, [first, .., last] if last - first <= CROWD_MS);
         if need.group > KEPT || !times.windows(need.group).any(dense) {
-            return Vec::new();
+            return None;
         }
         let all: Vec<&Kept> = self.kept.iter().collect();
         let fits: Vec<bool> = self.kept.iter().map(|kept| fits(kept, &all)).collect();
         if fits.iter().filter(|fits| **fits).count() < need.group {
-            return Vec::new();
+            return None;
         }
         for (kept, fits) in self.kept.iter_mut().zip(fits) {
             kept.joined = fits;
         }
-        self.kept.iter().filter(|kept| kept.joined && kept.whole).map(|kept| kept.id).collect()
+        let whole = self.kept.iter().filter(|kept| kept.joined && kept.whole);
+        Some(whole.map(|kept| kept.id).collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
     }
 
     /// Puts an agent into the open group, if it is like the others.
@@ -433,9 +556,9 @@ mod tests {
         let mut open = false;
         let mut out = Vec::new();
         for mark in marks {
-            let (standing, formed) = crowd.see(mark, NEED, open);
-            open |= !formed.is_empty();
-            out.push(standing);
+            let place = crowd.see(mark, NEED, open, &[]);
+            open |= !place.hushed.is_empty();
+            out.push(place.standing);
         }
         out
     }
@@ -456,11 +579,11 @@ mod tests {
 
         // Another one, of another deployment, or far more unusual than they are, is told.
         let other = mark("other", 8 * 60_000, "d6");
-        assert_eq!(crowd.see(&other, NEED, true).0, Standing::Apart);
+        assert_eq!(crowd.see(&other, NEED, true, &[]).standing, Standing::Apart);
         let far = Mark { score: 56, ..mark("far", 8 * 60_000, "d7") };
-        assert_eq!(crowd.see(&far, NEED, true).0, Standing::Apart);
+        assert_eq!(crowd.see(&far, NEED, true, &[]).standing, Standing::Apart);
         let near = Mark { score: 55, ..mark("near", 8 * 60_000, "d7") };
-        assert_eq!(crowd.see(&near, NEED, true).0, Member);
+        assert_eq!(crowd.see(&near, NEED, true, &[]).standing, Member);
     }
 
     #[test]
@@ -492,7 +615,7 @@ mod tests {
             let tool = format!("tool-{n}");
             let mut mark = mark(&agent, n, "d7");
             mark.common[Common::Tool as usize] = Some(&tool);
-            open |= !crowd.see(&mark, need, open).1.is_empty();
+            open |= !crowd.see(&mark, need, open, &[]).hushed.is_empty();
         }
         assert!(crowd.write().len() < 64 * 1024, "{} bytes", crowd.write().len());
         let group = crowd.group("amount");
@@ -548,6 +671,48 @@ mod tests {
             prop_assert_eq!(grouped, again);
             prop_assert_eq!(crowd.group("amount"), shuffled.group("amount"));
             prop_assert_eq!(crowd.write(), shuffled.write());
+        }
+
+        /// Agents of three partitions that hear each other at once are told of as those of one.
+        #[test]
+        fn partitions_that_hear_each_other_tell_of_the_same_group_once(
+            rows in prop::collection::vec((0_u32..30, 0_i64..60, 0_u8..10), 1..80),
+        ) {
+            let named: Vec<(String, usize, i64, u8)> = rows
+                .into_iter()
+                .map(|(agent, minute, more)| {
+                    (format!("bot{agent}"), agent as usize % 3, minute * 60_000, 40 + more)
+                })
+                .collect();
+            let mut one = Crowd::default();
+            let mut of = [Crowd::default(), Crowd::default(), Crowd::default()];
+            let (mut open, mut tells) = (false, None);
+            let mut told: [Option<Told>; 3] = [None, None, None];
+            for (agent, at_home, at, score) in &named {
+                let mark = Mark { score: *score, ..mark(agent, *at, "d7") };
+                let whole = one.see(&mark, NEED, open, &[]);
+                open |= !whole.hushed.is_empty();
+                let others: Vec<Told> = (0..3)
+                    .filter(|n| n != at_home)
+                    .filter_map(|n| told[n].clone())
+                    .collect();
+                let crowd = &mut of[*at_home];
+                let place = crowd.see(&mark, NEED, tells == Some(*at_home), &others);
+                if place.standing == Member && !place.elsewhere && tells.is_none() {
+                    tells = Some(*at_home);
+                }
+                let until = (tells == Some(*at_home)).then_some(Millis(3 * HOUR));
+                let bytes = crowd.told(until);
+                prop_assert!(Told::read(&bytes[1..]).is_none());
+                told[*at_home] = Told::read(&bytes);
+                prop_assert!(told[*at_home].is_some());
+                prop_assert_eq!(tells.is_some(), open, "{} at {}", agent, at);
+                prop_assert_eq!(place.standing, whole.standing, "{} at {}", agent, at);
+                let all = place.all.as_ref().unwrap_or(crowd);
+                if tells == Some(*at_home) && whole.standing == Member {
+                    prop_assert_eq!(all.group("amount").agents, one.group("amount").agents);
+                }
+            }
         }
     }
 }

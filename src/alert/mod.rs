@@ -12,7 +12,9 @@ mod episode;
 use crate::event::{Kind, Millis};
 use crate::finding::{Action, Confidence, Family, Seen, Severity};
 
-pub use crowd::{COMMON, COMPANY_MS, CROWD_MS, Common, Crowd, Group, Hush, Mark, Need, Standing};
+pub use crowd::{
+    COMMON, COMPANY_MS, CROWD_MS, Common, Crowd, Group, Hush, Mark, Need, Place, Standing, Told,
+};
 pub use episode::{
     CORRECTED, Figures, Folding, Manner, Sign, close, close_family, close_oldest, correct, due,
     episode_key, fold, fold_figures, fold_in, hush,

@@ -20,7 +20,7 @@ use crate::finding::{Action, Confidence, Family, Finding, Severity, Source, stan
 use crate::inspect::decide::{origin, sign};
 use crate::inspect::quiet::Quiet;
 use crate::inspect::together::{Signs, look};
-use crate::inspect::{Incoming, Limits, Reason, Setup};
+use crate::inspect::{Incoming, Limits, Reason, Setup, Shared};
 use crate::policy::{Mode, Scope};
 use crate::state::{Key, Object, Staged, owner};
 
@@ -270,7 +270,7 @@ pub(super) fn tell(
     incoming: &Incoming<'_, '_>,
     said: &Said,
     reasons: &[Reason],
-    alerts: &mut Vec<Alert>,
+    (alerts, shared): (&mut Vec<Alert>, &mut Shared),
 ) {
     tell_corrections((setup, quiet), staged, incoming, said, alerts);
     let figures = figures(setup, &said.judgement);
@@ -310,7 +310,7 @@ pub(super) fn tell(
             agents: said.agents,
             warnings_per_week: setup.behavior.warnings_per_week,
         };
-        look(staged, &folding, incoming, &signs, &sign, alerts)
+        look(staged, &folding, incoming, &signs, &sign, (alerts, shared))
     };
     let manner = Manner { figures, hush, group: None };
     // Its episode may begin without an alert and be told by another record's: its name must not

@@ -115,7 +115,8 @@ pub fn decide<'s>(
         let why = (reasons.as_slice(), &shared);
         tell((setup, &mut quiet), staged, incoming, why, figures, &mut alerts);
         if let Some(said) = &behavior {
-            behave::tell((setup, &mut quiet), staged, incoming, said, &reasons, &mut alerts);
+            let told = (&mut alerts, &mut shared);
+            behave::tell((setup, &mut quiet), staged, incoming, said, &reasons, told);
         }
         for (met, source) in [
             (notes.misrouted, &MISROUTED),
@@ -142,7 +143,7 @@ pub fn decide<'s>(
     governed.settle(setup, staged, event, &scan.findings, !held_back);
     let kept_back = quiet.kept(&mut notes);
     if !repeat && !held_back {
-        shared.out = taint::learn(setup, staged, event, incoming.prints);
+        shared.out.extend(taint::learn(setup, staged, event, incoming.prints));
     }
     Decision {
         action,

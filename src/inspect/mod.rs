@@ -13,6 +13,7 @@ mod late;
 mod quiet;
 mod route;
 mod scores;
+mod shared;
 mod taint;
 mod streams;
 mod together;
@@ -35,11 +36,12 @@ pub use govern::{approve, call_hash, grant, resume};
 pub use late::second_look;
 pub use route::{murmur2, partition_of};
 pub use scores::{Hot, INJECTION, Scores, Thresholds, join};
+pub use shared::{NoEntry, Share, Shared, Table, forget};
 pub use streams::{
     Chunk, Clean, Closing, End, Readers, StreamNotes, Streamed, Tick, TickKind, Why, abandon,
     begin, crowded_out,
 };
-pub use taint::{ENTRY_BYTES, NoEntry, Prints, Share, Shared, Table, forget, prints};
+pub use taint::{ENTRY_BYTES, Prints, prints};
 
 /// The keys that deciding needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

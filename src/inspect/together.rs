@@ -5,18 +5,23 @@
 //! they are, make a [`Crowd`] each, an entry of the partition's state; what a group shares, when it
 //! is one, and who stands apart from it is the crowd's to say. A first use belongs to those of the
 //! same thing, so what one agent alone begins to use is never part of a group.
+//!
+//! Partitions tell each other of their crowds. The one in which the sign that makes a group
+//! arrives tells of it, and the others see that it does; every entry that was looked at is named
+//! in audit.
 
 use crate::alert::{
-    Alert, Common, Crowd, Figures, Folding, Group, Hush, Manner, Mark, Need, Sign, Standing,
+    Alert, Common, Crowd, Figures, Folding, Group, Hush, Manner, Mark, Need, Sign, Standing, Told,
     episode_key, fold_in, hush,
 };
 use crate::baseline::{Anomaly, Feature, Group as About, Level};
 use crate::digest::Parts;
-use crate::event::Event;
+use crate::event::{Event, Millis};
 use crate::finding::{Confidence, Severity};
-use crate::inspect::Incoming;
 use crate::inspect::behave::hosts;
 use crate::inspect::decide::origin;
+use crate::inspect::shared::{Matter, Share, USED_MAX};
+use crate::inspect::{Incoming, Shared};
 use crate::state::{Key, Staged, owner};
 
 /// Signal and rule of a group's alert.
@@ -46,23 +51,30 @@ pub(super) fn look(
     incoming: &Incoming<'_, '_>,
     signs: &Signs<'_>,
     sign: &Sign<'_>,
-    alerts: &mut Vec<Alert>,
+    (alerts, shared): (&mut Vec<Alert>, &mut Shared),
 ) -> Hush {
     let event = incoming.event;
     let texts = Texts::of(event, &hosts(event));
     let own = episode_key(sign);
     let Some(id) = own.id.first_chunk().copied() else { return Hush::No };
     let abouts = abouts(signs.told, &texts);
-    let need = Need::of(signs.agents, signs.warnings_per_week);
+    // Agents are spread evenly over the partitions.
+    let agents = signs.agents.saturating_mul(incoming.partitions.max(1));
+    let need = Need::of(agents, signs.warnings_per_week);
     let grave = signs.level == Level::Critical;
     let mut standings = Vec::with_capacity(abouts.len());
     for (about, item, score) in &abouts {
         let key = crowd_key(sign, *about, item, grave);
         let episode = Key { owner: owner::EPISODE, id: key.id.clone() };
-        let mut crowd = staged.get(&key).and_then(Crowd::read).unwrap_or_default();
-        if !staged.has(&key) {
-            staged.make_room(owner::CROWD, CROWDS);
+        let before = staged.get(&key).and_then(Crowd::read);
+        if before.is_none() {
+            make_room(staged, shared);
         }
+        let news = |staged: &Staged<'_>, crowd: &Crowd| {
+            (incoming.partitions > 1).then(|| crowd.told(open_until(staged, &episode)))
+        };
+        let known = before.as_ref().and_then(|crowd| news(staged, crowd));
+        let mut crowd = before.unwrap_or_default();
         let mark = Mark {
             id,
             agent: sign.agent,
@@ -71,26 +83,68 @@ pub(super) fn look(
             whole: abouts.len() == 1,
             common: texts.common(),
         };
-        let (standing, formed) = crowd.see(&mark, need, staged.has(&episode));
-        for id in formed.iter().filter(|other| **other != id) {
+        let others = others(incoming, &key, &mut shared.used);
+        let place = crowd.see(&mark, need, staged.has(&episode), &others);
+        for id in place.hushed.iter().filter(|other| **other != id) {
             hush(staged, Key { owner: owner::EPISODE, id: id.to_vec() }, folding);
         }
-        if standing == Standing::Member || !formed.is_empty() {
-            let group = crowd.group(about.name());
+        let is_group = place.standing == Standing::Member || !place.hushed.is_empty();
+        if is_group && !place.elsewhere {
+            let all = place.all.as_ref().unwrap_or(&crowd);
+            let group = all.group(about.name());
             tell(
                 staged,
                 folding,
                 incoming,
-                (episode, sign, grave),
-                (&group, crowd.score()),
+                (episode.clone(), sign, grave),
+                (&group, all.score()),
                 alerts,
             );
         }
+        let told = news(staged, &crowd).filter(|told| known.as_ref() != Some(told));
+        if let (Some(told), Some(hash)) = (told, hash_of(&key)) {
+            shared.out.push(Share::of(Matter::Crowd, hash, told));
+        }
         // As long as the group's own episode, or else as long as a sign counts.
         staged.put(key, crowd.write(), Some(staged.now().plus(folding.idle_ms)));
-        standings.push(standing);
+        standings.push(place.standing);
     }
     Hush::of(&standings, signs.fresh, grave)
+}
+
+/// What other partitions tell of a crowd; what was looked at is noted.
+fn others(incoming: &Incoming<'_, '_>, key: &Key, used: &mut Vec<(i32, i64)>) -> Vec<Told> {
+    let Some(hash) = hash_of(key) else { return Vec::new() };
+    let told = incoming.shared.of(hash, incoming.at.partition);
+    told.take(USED_MAX.saturating_sub(used.len()))
+        .filter_map(|told| {
+            used.push((told.partition, told.offset));
+            Told::read(&told.bytes)
+        })
+        .collect()
+}
+
+/// When the alert of a group closes that this partition tells of, should nothing more happen.
+fn open_until(staged: &Staged<'_>, episode: &Key) -> Option<Millis> {
+    staged.entry(episode).and_then(|entry| entry.deadline)
+}
+
+fn make_room(staged: &mut Staged<'_>, shared: &mut Shared) {
+    while staged.count(owner::CROWD) >= CROWDS {
+        let Some((_, oldest)) = staged.first(owner::CROWD) else { break };
+        shared.out.extend(forget(staged, oldest));
+    }
+}
+
+/// Forgets a crowd; gives what other partitions must know of that.
+pub(super) fn forget(staged: &mut Staged<'_>, key: Key) -> Option<Share> {
+    let share = Share::forgotten(Matter::Crowd, &key.id);
+    staged.remove(key);
+    share
+}
+
+fn hash_of(key: &Key) -> Option<u64> {
+    Some(u64::from_be_bytes(*key.id.first_chunk()?))
 }
 
 /// Folds a sign into its group's episode.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::baseline;
 use crate::detect::{Rules, Scratch};
 use crate::event::Millis;
 use crate::inspect::{Readers, StreamNotes, Table};
@@ -194,8 +195,11 @@ impl Site {
     /// A site with the settings that Weir ships with.
     #[must_use]
     pub fn new(pack: Pack, now: Now) -> Self {
-        // Without a key nothing is remembered, whatever a policy to come may ask.
-        let known = Known::new(pack.step.setup.keys.fingerprint.is_some());
+        let setup = &pack.step.setup;
+        // Without a key no value is remembered, whatever a policy to come may ask; signs that many
+        // agents show need none.
+        let crowds = setup.behavior.mode == baseline::Mode::Calibrated;
+        let known = Known::new(crowds || setup.keys.fingerprint.is_some());
         let board = Board::new(5_000);
         if known.is_wanted() {
             board.shut();

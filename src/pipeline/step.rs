@@ -362,7 +362,7 @@ impl Step {
                         out.push(outputs::alert(self, partition, &alert, Vec::new()));
                     }
                 }
-                owner::TAINT | owner::TAINT_TEXT => {
+                owner::TAINT | owner::TAINT_TEXT | owner::CROWD => {
                     out.extend(forget(staged, key).map(|told| outputs::share(partition, told)));
                 }
                 owner::STREAM => {

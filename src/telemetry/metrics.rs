@@ -102,7 +102,7 @@ declare! {
     CONTROL_FRESH Gauge "weir_control_fresh" [] "1 while the control topic was read to its end lately, else 0";
     SHARED_RECORDS Counter "weir_shared_records_total" [] "Records read of what partitions tell each other";
     SHARED_UNREADABLE Counter "weir_shared_unreadable_total" [] "Records among them that this version did not write; they are passed over";
-    SHARED_ENTRIES Gauge "weir_shared_entries" [] "Values and rows of words that any partition knows; 0 without a fingerprint key";
+    SHARED_ENTRIES Gauge "weir_shared_entries" [] "Values, rows of words and signs of several agents that any partition tells of";
     TICK_AGE Gauge "weir_lane_tick_age_seconds" [] "Time since the slowest lane's last turn";
     COMMIT_LATENCY Timing "weir_record_to_commit_seconds" [] "From a record's timestamp to the commit of what it caused";
     INSPECT_LATENCY Timing "weir_inspect_seconds" [] "Scan and decision of one event";

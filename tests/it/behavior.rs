@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use weir::baseline::Mode;
 use weir::event::Millis;
+use weir::inspect::{Table, partition_of};
 use weir::pipeline::log::{InRecord, OutRecord, Topic};
 use weir::pipeline::step::{Sequential, Step};
 
@@ -400,6 +401,42 @@ fn a_group_is_the_same_in_any_order_of_arrival_within_the_lateness() {
         let group = closed["group"].clone();
         assert_eq!(expected.get_or_insert(group.clone()), &group, "{seed}");
     }
+}
+
+/// The same fleet over four partitions, none of which has five of its agents in trouble alone.
+#[test]
+fn a_rollout_over_several_partitions_is_one_alert_where_they_tell_each_other() {
+    let mut fleet = Fleet::steady(10);
+    fleet.rollout(ROLLED_OUT, 3, |_, _| 0);
+    let mut step = step(Mode::Calibrated);
+    step.partitions = 4;
+    let mut offsets = [0; 4];
+    for record in &mut fleet.log.0 {
+        let agent = std::str::from_utf8(record.key.as_ref().unwrap()).unwrap();
+        record.partition = partition_of(agent, 4);
+        let offset = &mut offsets[record.partition as usize];
+        record.offset = *offset;
+        *offset += 1;
+    }
+    let behavior = |out: &[OutRecord]| -> Vec<Value> {
+        let told = alerts(out).into_iter().map(|(alert, _)| alert);
+        told.filter(|alert| alert["family"] == "behavior").collect()
+    };
+    let told = behavior(&run(&step, &fleet.log));
+    assert_eq!(opened(&told).iter().filter(|one| one.1 == "behavior.group").count(), 1);
+    assert_eq!(opened(&told).len(), 1, "{told:#?}");
+    let closed = told.iter().find(|alert| alert["state"] == "closed").unwrap();
+    assert_eq!(closed["group"]["agents"], 12, "{closed}");
+
+    // Where they cannot hear each other every agent is told by itself.
+    let (rules, mut out) = (no_rules(), Vec::new());
+    let mut deaf = Sequential::new(&step, &rules);
+    for record in &fleet.log.0 {
+        deaf.record_among(Table::NONE, record, |_, _| (), &mut out);
+    }
+    deaf.timers(Millis(i64::MAX), &mut out);
+    let told = behavior(&out);
+    assert_eq!(opened(&told).len(), 12, "{told:#?}");
 }
 
 /// State thrown away again and again and read back from its changelog, as after a crash.

@@ -192,6 +192,8 @@ struct World<'s> {
     board: Board,
     metrics: Arc<Metrics>,
     connections: u64,
+    /// Records of a batch at most.
+    batch: u64,
 }
 
 impl<'s> World<'s> {
@@ -215,6 +217,7 @@ impl<'s> World<'s> {
             board: Board::fixed(Orders::default()),
             metrics: Arc::default(),
             connections: 0,
+            batch: 6,
         }
     }
 
@@ -230,7 +233,7 @@ impl<'s> World<'s> {
         connection
             .on_call(Box::new(move |call, moment| strike(&dice, trouble.get(), call, moment)));
         let settings = lane::Settings {
-            batch_records: 1 + self.dice.roll(6) as usize,
+            batch_records: 1 + self.dice.roll(self.batch) as usize,
             poll_wait: Duration::ZERO,
             wait_min_ms: 5,
             wait_max_ms: 50,
@@ -398,6 +401,67 @@ fn crash_schedules_with_shared_entries_can_be_decided_again_from_audit() {
     assert!(broken > 300, "only {broken} transactions broke");
 }
 
+/// Nine agents of one type, spread over the partitions, call a tool eight times an hour; after
+/// some days all of them begin to use six times the tokens.
+#[test]
+fn groups_over_partitions_can_be_decided_again_from_audit() {
+    const HOUR: u64 = 3_600_000;
+    let mut step = step("{}");
+    step.setup.behavior.mode = weir::baseline::Mode::Calibrated;
+    let (mut looked, mut groups, mut broken) = (0, 0, 0);
+    for seed in 0..12 {
+        let mut world = World::new(seed, &step);
+        world.batch = 100;
+        // All of it is there when the lanes begin: hours would end their sessions.
+        for call in 0..8 * 24 * 6 {
+            world.pass(HOUR / 8);
+            let (hour, rolled) = (call / 8, call >= 8 * (24 * 6 - 3));
+            for agent in 0..9 {
+                world.pass(1000);
+                let tokens = (300 + (hour * 37 + call * 101 + agent * 53) % 300)
+                    * if rolled { 6 } else { 1 };
+                let event = json!({
+                    "v": 1, "id": format!("e{agent}-{call}"), "kind": "tool_call",
+                    "ts": world.clock.load(Ordering::Relaxed),
+                    "agent": {"id": format!("a{agent}"), "type": "support"},
+                    "session": format!("s{agent}-{hour}"),
+                    "deployment": {"id": if rolled { "d2" } else { "d1" }},
+                    "tool": {"name": "search", "params": {"q": "order"}},
+                    "usage": {"tokens_in": tokens, "tokens_out": 0},
+                });
+                let (key, value) = (format!("a{agent}"), event.to_string());
+                let (key, value) = (Some(key.into_bytes()), Some(value.into_bytes()));
+                let partition = agent as i32 % PARTITIONS;
+                world.cluster.produce(Topic::Events, partition, key, value, Headers::new());
+            }
+        }
+        for _ in 0..=world.dice.roll(3) {
+            world.start();
+        }
+        for _ in 0..3_000 {
+            world.pass(world.dice.roll(40));
+            let place = world.dice.roll(world.lanes.len() as u64) as usize;
+            world.tick(place);
+        }
+        world.settle();
+        looked += world.verify().0;
+        for partition in 0..PARTITIONS {
+            for alert in world.read(Topic::Alerts, partition) {
+                let alert: Value = serde_json::from_slice(alert.value.as_ref().unwrap()).unwrap();
+                let alert = &alert["unmapped"]["weir"];
+                if alert["signal"] == "behavior.group" && alert["state"] == "open" {
+                    groups += 1;
+                    assert!(alert["group"]["agents"].as_u64().unwrap() >= 5, "{alert}");
+                }
+            }
+        }
+        broken += world.metrics.rebuilds.get() + world.metrics.aborts.get();
+    }
+    assert!(looked > 100, "only {looked} decisions looked at what others had told");
+    assert!(groups > 3, "only {groups} groups");
+    assert!(broken > 100, "only {broken} transactions broke");
+}
+
 /// Lets a site's lanes end, however the test does.
 struct Stopping<'s>(&'s Site);
 
@@ -488,7 +552,7 @@ fn a_leak_over_two_partitions_is_found_and_names_the_entry() {
 }
 
 #[test]
-fn without_a_fingerprint_key_nothing_is_read_and_nothing_waits() {
+fn without_a_fingerprint_key_and_without_behaviour_nothing_is_read_and_nothing_waits() {
     let mut step = step("{}");
     step.setup.keys.fingerprint = None;
     let site = Site::new(Pack { rules: rules(), step }, Arc::new(weir::clock::now));

@@ -13,7 +13,7 @@ use super::incidents::{Incident, Kind};
 use super::oracle::power;
 use super::simple::{SIGNALS, Simple};
 use super::world::{Agent, CLASSES, DAY, HOUR, Moment, Name, START, What, World};
-use crate::alert::{COMMON, COMPANY_MS, Common, Crowd, Hush, Mark, Need, Standing};
+use crate::alert::{COMMON, COMPANY_MS, Common, Crowd, Hush, Mark, Need, Place, Standing};
 use crate::baseline::{
     Class, Feature, Group, Judgement, Level, Observation, Profile, Rule, Settings, Windows, name,
     observe,
@@ -340,7 +340,8 @@ impl Run<'_> {
                 .or_insert_with(|| Together { crowd: Crowd::default(), last: i64::MIN / 2 });
             let at = Millis(moment.ts);
             let mark = Mark { id, agent: &agent.id, at, score, whole: n == 1, common };
-            let (standing, formed) = together.crowd.see(&mark, need, now - together.last <= IDLE);
+            let open = now - together.last <= IDLE;
+            let Place { standing, hushed: formed, .. } = together.crowd.see(&mark, need, open, &[]);
             if standing == Standing::Member || !formed.is_empty() {
                 together.last = now;
                 self.grouped += 1;

@@ -16,13 +16,13 @@
 mod entry;
 mod keyed;
 mod prints;
-mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::{Event, Kind, Millis};
 use crate::finding::{Confidence, Finding, Seen, ViewName};
+use crate::inspect::shared::{Matter, Share, USED_MAX};
 use crate::inspect::{Incoming, Limits, Setup};
 use crate::policy::{Boundary, Taint, Tainted};
 use crate::state::{Key, Staged, owner};
@@ -32,43 +32,11 @@ use prints::{Party, Print, how};
 
 pub use entry::ENTRY_BYTES;
 pub use prints::{Prints, prints};
-pub use table::{NoEntry, Table};
 
-/// Entries of other partitions that one decision looks at.
-const USED_MAX: usize = 256;
 /// Rows of words that one party must have in common with what a model writes.
 const ROWS_ALIKE: usize = 3;
 /// Rows of words that are remembered of one event; those with the least hashes.
 const ROWS_LEARNED: usize = 64;
-
-/// One record for the topic of what partitions share.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// Kind and id.
-    pub key: Vec<u8>,
-    /// The entry; nothing where it is forgotten.
-    pub value: Option<Vec<u8>>,
-}
-
-/// What a decision has to do with other sessions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shared {
-    /// By position among the reasons, who had the value before.
-    pub seen: Vec<(usize, Arc<Seen>)>,
-    /// Partition and offset of every entry of another partition that was looked at.
-    pub used: Vec<(i32, i64)>,
-    /// What is told to other partitions.
-    pub out: Vec<Share>,
-}
-
-impl Shared {
-    /// Who had the value of a reason before.
-    #[must_use]
-    pub fn seen(&self, reason: usize) -> Option<&Seen> {
-        let of = |(at, _): &&(usize, Arc<Seen>)| *at == reason;
-        self.seen.iter().find(of).map(|(_, seen)| &**seen)
-    }
-}
 
 /// Values of an event that are another party's.
 #[derive(Debug, Default)]
@@ -259,6 +227,16 @@ fn crossed(
     taint.source(nearest, class).map(|_| (nearest, confidence))
 }
 
+/// What other partitions are told of a class of values.
+fn matter(class: Tainted) -> Matter {
+    if class == Tainted::Text { Matter::Row } else { Matter::Value }
+}
+
+/// Whether an entry of another partition is one of a ledger.
+pub(super) fn is_entry(value: &[u8]) -> bool {
+    Entry::decode(value).is_some()
+}
+
 fn state_key(print: &Print) -> Key {
     let owner = match print.class {
         Tainted::Text => owner::TAINT_TEXT,
@@ -300,8 +278,7 @@ pub(super) fn learn(
         }
         let bytes = entry.encode();
         if changed {
-            let key = table::key(print.class, print.hash);
-            out.push(Share { key, value: Some(bytes.clone()) });
+            out.push(Share::of(matter(print.class), print.hash, bytes.clone()));
         }
         staged.put(key, bytes, Some(now.plus(limits.taint_keep_ms)));
     }
@@ -326,13 +303,13 @@ fn make_room(limits: &Limits, staged: &mut Staged<'_>, class: Tainted, out: &mut
 
 /// Forgets an entry of a ledger; gives what other partitions must know of that. `None` for
 /// any other entry of state, which stays.
-pub fn forget(staged: &mut Staged<'_>, key: Key) -> Option<Share> {
+pub(super) fn forget(staged: &mut Staged<'_>, key: Key) -> Option<Share> {
     let class = match key.owner {
         owner::TAINT => Tainted::Secrets,
         owner::TAINT_TEXT => Tainted::Text,
         _ => return None,
     };
-    let share = table::forgotten(class, &key.id);
+    let share = Share::forgotten(matter(class), &key.id);
     staged.remove(key);
     share
 }

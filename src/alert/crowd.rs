@@ -215,10 +215,12 @@ impl Told {
         Some(Self { open_until, part: Crowd::read(part)? })
     }
 
-    /// Whether its partition has told of a group.
+    /// Whether its partition tells of a group at that time. One that is far ahead says nothing
+    /// of what went on before.
     #[must_use]
-    pub fn is_open(&self, now: Millis) -> bool {
-        self.open_until.is_some_and(|until| now < until)
+    pub fn is_open(&self, at: Millis) -> bool {
+        let ahead = self.part.newest.0.saturating_sub(at.0);
+        self.open_until.is_some_and(|until| at < until) && ahead <= CROWD_MS + LATENESS_MS
     }
 }
 
@@ -261,12 +263,14 @@ impl Crowd {
             self.kept.iter().filter(|kept| kept.whole).map(|kept| kept.id).collect();
         let mut all = (!others.is_empty()).then(|| {
             let mut all = self.clone();
-            others.iter().for_each(|told| all.add(&told.part));
+            others.iter().for_each(|told| all.add(told, mark.at));
             if open || elsewhere {
                 // They may have said so before there was a group.
-                let theirs = others.iter().flat_map(|told| &told.part.kept);
-                for kept in theirs.filter(|kept| !kept.joined) {
-                    all.join(kept.id);
+                let own = |id| self.kept.binary_search_by_key(&id, |kept| kept.id).is_ok();
+                let theirs = all.kept.iter().filter(|kept| !kept.joined && !own(kept.id));
+                let theirs: Vec<[u8; 16]> = theirs.map(|kept| kept.id).collect();
+                for id in theirs {
+                    all.join(id);
                 }
             }
             all
@@ -324,15 +328,21 @@ impl Crowd {
         self.values = values;
     }
 
-    /// Adds the agents of another partition.
-    fn add(&mut self, part: &Self) {
-        self.newest = self.newest.max(part.newest);
-        for kept in &part.kept {
-            if let Err(at) = self.kept.binary_search_by_key(&kept.id, |kept| kept.id) {
-                self.kept.insert(at, kept.clone());
+    /// Adds the agents of another partition that showed their sign about this time, or whose
+    /// group is told of. Partitions need not have come equally far.
+    fn add(&mut self, told: &Told, at: Millis) {
+        let is_open = told.is_open(at);
+        let near = |kept: &Kept| (kept.at.0 - at.0).abs() <= CROWD_MS + LATENESS_MS;
+        for kept in &told.part.kept {
+            let joined = kept.joined && is_open;
+            if !joined && !near(kept) {
+                continue;
+            }
+            if let Err(place) = self.kept.binary_search_by_key(&kept.id, |kept| kept.id) {
+                self.kept.insert(place, Kept { joined, ..kept.clone() });
             }
         }
-        for (key, value) in &part.values {
+        for (key, value) in &told.part.values {
             self.values.entry(*key).or_insert_with(|| value.clone());
         }
         self.settle();
@@ -622,6 +632,28 @@ mod tests {
         assert!(group.estimated && (80_000..120_000).contains(&group.agents), "{}", group.agents);
         assert_eq!(group.shared.len(), 1, "{:?}", group.shared);
         assert_eq!(group.members.len(), NAMED);
+    }
+
+    #[test]
+    fn partitions_that_have_come_far_ahead_or_stay_behind_say_nothing_of_this_hour() {
+        let agents: Vec<String> = (0..6).map(|n| format!("bot{n}")).collect();
+        let mut other = Crowd::default();
+        for (n, agent) in (0..).zip(&agents) {
+            other.see(&mark(agent, 10 * HOUR + n, "d7"), NEED, n > 4, &[]);
+        }
+        let told = Told::read(&other.told(Some(Millis(11 * HOUR)))).unwrap();
+        let stands = |at: i64| {
+            let place = Crowd::default().see(&mark("own", at, "d7"), NEED, false, &[told.clone()]);
+            (place.standing, place.elsewhere, place.all.unwrap().kept.len())
+        };
+        assert_eq!(stands(10 * HOUR), (Member, true, 7));
+        assert_eq!(stands(10 * HOUR - CROWD_MS - LATENESS_MS), (Member, true, 7));
+        assert_eq!(stands(7 * HOUR), (Alone, false, 1));
+        assert_eq!(stands(13 * HOUR), (Alone, false, 1));
+        // What was a group and no longer is counts like any other agents.
+        let told = Told::read(&other.told(None)).unwrap();
+        let place = Crowd::default().see(&mark("own", 10 * HOUR, "d7"), NEED, false, &[told]);
+        assert_eq!((place.standing, place.elsewhere), (Member, false));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-"""The classifier as PyTorch modules: a BERT encoder (all-MiniLM-L6-v2), frozen, under a small head.
+"""The classifier as PyTorch modules: a BERT encoder (all-MiniLM-L6-v2) under a small head.
 
 Written out rather than taken from a library so that `export.py` can build the ONNX graph from the
 same few named weights, and so that training needs no more than torch. Leaves windows to `windows.py`.

@@ -1,6 +1,6 @@
-"""What the frozen encoder makes of each window, computed once and kept on disk.
+"""What the base encoder makes of each window, computed once and kept on disk.
 
-The encoder stays as it came; a window becomes the mean and the maximum over its tokens after the
+A window becomes the mean and the maximum over its tokens after the
 embeddings and after each layer, side by side. Lower layers tell these texts apart better than the
 last one, which was trained to put whole sentences by topic. Keyed by the window's token ids; float16;
 one file that only grows, with its index beside it, under a lock.

@@ -18,8 +18,8 @@ import data
 import export
 import metrics
 import train
+import tune
 import windows
-from encoder import Encoder, load_base
 from features import Features
 
 OUT = data.HERE.parent / "injection"
@@ -101,16 +101,21 @@ def figures(rows, margins, temperature, thresholds):
         part = scores[labels == label]
         told[word] = {k: round(float((part > t).mean()), 4) for k, t in thresholds.items()}
         told[word]["texts"] = len(part)
-    weights = metrics.balanced(sources_of(rows)[harmless])
+    plain = numpy.array([row.label == 0 and not row.twin for row in rows])
+    weights = metrics.balanced(sources_of(rows)[plain])
     told["false_alarms_sources_alike"] = {
-        k: round(float(weights[scores[harmless] > t].sum()), 4) for k, t in thresholds.items()
+        k: round(float(weights[scores[plain] > t].sum()), 4) for k, t in thresholds.items()
     }
     return told
 
 
 def thresholds_of(rows, scores):
-    """Scores above which 0.5%, 1% and 2% of harmless texts lie, each source counting as one."""
-    harmless = numpy.array([row.label == 0 for row in rows])
+    """Scores above which 0.5%, 1% and 2% of harmless texts lie, each source counting as one.
+
+    Twins of attacks are left out: they stand as near to the line as their authors could put them,
+    and are no part of any traffic.
+    """
+    harmless = numpy.array([row.label == 0 and not row.twin for row in rows])
     weights = metrics.balanced(sources_of(rows)[harmless])
     return {k: metrics.threshold(scores[harmless], share, weights) for k, share in SHARES.items()}
 
@@ -158,6 +163,7 @@ def main():
     parser.add_argument("--corpus", type=pathlib.Path, default=data.CORPUS, help="our own corpus")
     parser.add_argument("--threads", type=int, default=1)
     train.options(parser)
+    tune.options(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     settings = train.settings_of(args)
@@ -167,13 +173,14 @@ def main():
     print(f"learnt from {len(learnt)}, held out {len(held)}")
     features = Features(train.WORK, settings.bf16)
     head = train.train(learnt, settings, args.name, features)
+    whole = tune.tune(learnt, settings, tune.tuning_of(args), args.name, head)
     args.out.mkdir(parents=True, exist_ok=True)
-    whole, small = train.WORK / f"{args.name}-float32.onnx", args.out / "model.onnx"
-    onnx.save(export.build(load_base(Encoder()), head), whole)
-    export.quantize(whole, small)
+    large, small = train.WORK / f"{args.name}-float32.onnx", args.out / "model.onnx"
+    onnx.save(export.build(whole.encoder, whole.head), large)
+    export.quantize(large, small)
     told = {"learnt": len(learnt), "held": len(held), "bytes": small.stat().st_size}
     # The graph that ships comes first: should float32, which is slow, be broken off, all is there.
-    for name, path in (("int8", small), ("float32", whole)):
+    for name, path in (("int8", small), ("float32", large)):
         margins = Exported(path, args.threads).margins([row.text for row in held])
         temperature = temperature_of([row.label for row in held], margins)
         thresholds = thresholds_of(held, chance(margins, temperature))

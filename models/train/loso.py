@@ -1,7 +1,8 @@
 """Leaves one group of sources out, trains on the rest, and measures on what was left out.
 
 Fold i tests on group i; the threshold is the one at which 1% of the harmless texts of group i + 1
-are hit, each source counting as one, and group i + 1 is not trained on either. Our own families are
+are hit, each source counting as one and twins of attacks left out, and group i + 1 is not trained
+on either. Our own families are
 split over the groups whole, so each fold also tests on families that were not seen.
 A fold whose result stands in `work/loso/` is not run again.
 """
@@ -21,17 +22,17 @@ import metrics
 import ngrams
 import rules
 import train
+import tune
 from features import Features
 
 FOLDER = train.WORK / "loso"
 SHARE = 0.01
 
 
-def scores_of(head, features, rows, settings):
+def scores_of(scorer, rows, settings):
     """Probability of injection of each row, temperature 1."""
     texts = train.Texts(rows, dataclasses.replace(settings, variants=0))
-    features.add(texts.parts())
-    margins = train.Scorer(head, features).texts([forms[0] for forms in texts.forms])
+    margins = scorer.texts([forms[0] for forms in texts.forms])
     return 1.0 / (1.0 + numpy.exp(-margins.astype(float)))
 
 
@@ -43,8 +44,8 @@ def blend(one, other):
 
 
 def cutoff(scores, rows):
-    """Threshold over the harmless rows among `rows`, each source as one."""
-    harmless = numpy.array([row.label == 0 for row in rows])
+    """Threshold over the harmless rows among `rows` but twins, each source as one."""
+    harmless = numpy.array([row.label == 0 and not row.twin for row in rows])
     sources = numpy.array(["own" if row.own else row.source for row in rows])[harmless]
     return metrics.threshold(scores[harmless], SHARE, metrics.balanced(sources))
 
@@ -59,12 +60,15 @@ def split(rows, group):
     }
 
 
-def fold(rows, group, settings, name, features):
+def fold(rows, group, settings, tuning, name, features):
     """Scores of one fold by the encoder, over the rows that set the threshold and the test rows."""
     parts = split(rows, group)
-    head = train.train(parts["learnt"], settings, f"{name}-fold{group}", features)
+    name = f"{name}-fold{group}"
+    head = train.train(parts["learnt"], settings, name, features)
+    whole = tune.tune(parts["learnt"], settings, tuning, name, head)
+    scorer = tune.Scorer(whole, settings.bf16)
     scores = {
-        part: scores_of(head, features, parts[part], settings).round(6).tolist()
+        part: scores_of(scorer, parts[part], settings).round(6).tolist()
         for part in ("held", "test")
     }
     ids = {part: [row.id for row in parts[part]] for part in ("held", "test")}
@@ -142,6 +146,9 @@ def report(judged):
         if not row.apart:
             total = "own families" if row.own else "public sources"
             cells[data.N_GROUPS, f"**all {total}**"][1 - row.label].append(one)
+            if row.own and row.label == 0:
+                part = "twins of attacks" if row.twin else "hard and ordinary harmless texts (`neg-*`)"
+                cells[data.N_GROUPS + 1, f"of these: {part}"][1].append(one)
         if row.label == 0:
             pools[row.group].append(one)
             pools[data.N_GROUPS].append(one)
@@ -162,6 +169,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--which", default="encoder", choices=["encoder", "ngrams", "blend"])
     train.options(parser)
+    tune.options(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     settings = train.settings_of(args)
@@ -173,7 +181,7 @@ def main():
         place = FOLDER / f"{args.name}-{group}.json"
         if not place.exists():
             clock = time.time()
-            result = fold(rows, group, settings, args.name, features)
+            result = fold(rows, group, settings, tune.tuning_of(args), args.name, features)
             result["seconds"] = round(time.time() - clock)
             place.write_text(json.dumps(result))
         result = json.loads(place.read_text())

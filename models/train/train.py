@@ -1,4 +1,4 @@
-"""Trains the classifier's head over the frozen encoder. `final.py` and `loso.py` use these steps.
+"""Trains the classifier's head over the encoder as it came; `tune.py` goes on from there.
 
 Texts are drawn by source, not by row; of long texts the window that scores highest is learnt from
 (an attack may be in any of them, and a harmless text's worst window is the false alarm); of public

@@ -263,7 +263,9 @@ impl Crowd {
             self.kept.iter().filter(|kept| kept.whole).map(|kept| kept.id).collect();
         let mut all = (!others.is_empty()).then(|| {
             let mut all = self.clone();
-            others.iter().for_each(|told| all.add(told, mark.at));
+            for told in others {
+                all.add(told, mark.at);
+            }
             if open || elsewhere {
                 // They may have said so before there was a group.
                 let own = |id| self.kept.binary_search_by_key(&id, |kept| kept.id).is_ok();
@@ -643,7 +645,12 @@ mod tests {
         }
         let told = Told::read(&other.told(Some(Millis(11 * HOUR)))).unwrap();
         let stands = |at: i64| {
-            let place = Crowd::default().see(&mark("own", at, "d7"), NEED, false, &[told.clone()]);
+            let place = Crowd::default().see(
+                &mark("own", at, "d7"),
+                NEED,
+                false,
+                std::slice::from_ref(&told),
+            );
             (place.standing, place.elsewhere, place.all.unwrap().kept.len())
         };
         assert_eq!(stands(10 * HOUR), (Member, true, 7));

@@ -431,7 +431,7 @@ fn groups_over_partitions_can_be_decided_again_from_audit() {
                 });
                 let (key, value) = (format!("a{agent}"), event.to_string());
                 let (key, value) = (Some(key.into_bytes()), Some(value.into_bytes()));
-                let partition = agent as i32 % PARTITIONS;
+                let partition = agent % PARTITIONS;
                 world.cluster.produce(Topic::Events, partition, key, value, Headers::new());
             }
         }

@@ -268,6 +268,9 @@ mod tests {
         let observed = observed();
         let missing = observed.ready().missing.join("; ");
         assert!(missing.contains("lane 0 has not started"), "{missing}");
+        assert!(missing.contains("what partitions share"), "{missing}");
+        observed.site.board.open();
+        let missing = observed.ready().missing.join("; ");
         assert!(missing.contains("the control topic"), "{missing}");
         assert_eq!(observed.live(), Health::default());
         observed.site.metrics.lane(0, |lane| lane.ticked = Millis(0));

@@ -6,7 +6,7 @@
 //! a copy costs 4,096 counts of references and the next change of a part a copy of that part.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use crate::alert::Told as CrowdTold;
@@ -14,7 +14,7 @@ use crate::audit::hex;
 use crate::finding::Seen;
 
 use super::{taint, together};
-use crate::state::{Key, Staged, owner};
+use crate::state::{AsIs, Key, Staged, owner};
 
 /// Entries of other partitions that one decision looks at.
 pub(super) const USED_MAX: usize = 256;
@@ -121,26 +121,6 @@ pub(super) struct Told {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) bytes: Arc<[u8]>,
-}
-
-/// Takes the bits that it is given: keys are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n;
-    }
 }
 
 type Part = HashMap<u64, Vec<Told>, BuildHasherDefault<AsIs>>;

@@ -21,6 +21,7 @@ use crate::digest::Parts;
 use crate::event::Millis;
 
 pub use changelog::{BadStateRecord, Changes};
+pub(crate) use recent::AsIs;
 pub use recent::{Item, RECENT_EVENTS, Seen};
 pub use staged::{Object, Staged};
 

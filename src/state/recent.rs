@@ -35,9 +35,9 @@ pub struct Seen {
     pub other: u32,
 }
 
-/// Takes the bits that it is given: items are hashes already.
+/// Takes the bits that it is given, for keys that are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AsIs(u64);
+pub(crate) struct AsIs(u64);
 
 impl Hasher for AsIs {
     fn finish(&self) -> u64 {

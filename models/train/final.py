@@ -72,11 +72,6 @@ def temperature_of(labels, margins):
     return float(numpy.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
 
 
-def sources_of(rows):
-    """What counts as one source where thresholds are set: our own families are one together."""
-    return numpy.array(["own" if row.own else row.source for row in rows])
-
-
 def figures(rows, margins, temperature, thresholds):
     """What is measured on rows that were not trained on, as one object."""
     labels = numpy.array([row.label for row in rows])
@@ -101,23 +96,17 @@ def figures(rows, margins, temperature, thresholds):
         part = scores[labels == label]
         told[word] = {k: round(float((part > t).mean()), 4) for k, t in thresholds.items()}
         told[word]["texts"] = len(part)
-    plain = numpy.array([row.label == 0 and not row.twin for row in rows])
-    weights = metrics.balanced(sources_of(rows)[plain])
+    calibrating, weights = data.calibrating(rows)
     told["false_alarms_sources_alike"] = {
-        k: round(float(weights[scores[plain] > t].sum()), 4) for k, t in thresholds.items()
+        k: round(float(weights[scores[calibrating] > t].sum()), 4) for k, t in thresholds.items()
     }
     return told
 
 
 def thresholds_of(rows, scores):
-    """Scores above which 0.5%, 1% and 2% of harmless texts lie, each source counting as one.
-
-    Twins of attacks are left out: they stand as near to the line as their authors could put them,
-    and are no part of any traffic.
-    """
-    harmless = numpy.array([row.label == 0 and not row.twin for row in rows])
-    weights = metrics.balanced(sources_of(rows)[harmless])
-    return {k: metrics.threshold(scores[harmless], share, weights) for k, share in SHARES.items()}
+    """Scores above which 0.5%, 1% and 2% of harmless texts lie, each source counting alike."""
+    calibrating, weights = data.calibrating(rows)
+    return {k: metrics.threshold(scores[calibrating], share, weights) for k, share in SHARES.items()}
 
 
 def write_config(path, temperature, thresholds):
@@ -162,18 +151,17 @@ def main():
     parser.add_argument("--name", default="final")
     parser.add_argument("--corpus", type=pathlib.Path, default=data.CORPUS, help="our own corpus")
     parser.add_argument("--threads", type=int, default=1)
-    train.options(parser)
-    tune.options(parser)
+    train.options(parser, train.Settings)
+    train.options(parser, tune.Tuning)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    settings = train.settings_of(args)
+    settings = train.settings_of(args, train.Settings)
     rows = [row for row in data.load(args.public, args.corpus) if not row.apart]
     held = [row for row in rows if data.held_out(row)]
     learnt = train.pool([row for row in rows if not data.held_out(row)], settings)
     print(f"learnt from {len(learnt)}, held out {len(held)}")
     features = Features(train.WORK, settings.bf16)
-    head = train.train(learnt, settings, args.name, features)
-    whole = tune.tune(learnt, settings, tune.tuning_of(args), args.name, head)
+    whole = tune.learn(learnt, settings, train.settings_of(args, tune.Tuning), args.name, features)
     args.out.mkdir(parents=True, exist_ok=True)
     large, small = train.WORK / f"{args.name}-float32.onnx", args.out / "model.onnx"
     onnx.save(export.build(whole.encoder, whole.head), large)

@@ -44,10 +44,9 @@ def blend(one, other):
 
 
 def cutoff(scores, rows):
-    """Threshold over the harmless rows among `rows` but twins, each source as one."""
-    harmless = numpy.array([row.label == 0 and not row.twin for row in rows])
-    sources = numpy.array(["own" if row.own else row.source for row in rows])[harmless]
-    return metrics.threshold(scores[harmless], SHARE, metrics.balanced(sources))
+    """Score above which 1% of the harmless texts among `rows` lie, each source counting alike."""
+    calibrating, weights = data.calibrating(rows)
+    return metrics.threshold(scores[calibrating], SHARE, weights)
 
 
 def split(rows, group):
@@ -63,10 +62,8 @@ def split(rows, group):
 def fold(rows, group, settings, tuning, name, features):
     """Scores of one fold by the encoder, over the rows that set the threshold and the test rows."""
     parts = split(rows, group)
-    name = f"{name}-fold{group}"
-    head = train.train(parts["learnt"], settings, name, features)
-    whole = tune.tune(parts["learnt"], settings, tuning, name, head)
-    scorer = tune.Scorer(whole, settings.bf16)
+    whole = tune.learn(parts["learnt"], settings, tuning, f"{name}-fold{group}", features)
+    scorer = tune.Scorer(whole)
     scores = {
         part: scores_of(scorer, parts[part], settings).round(6).tolist()
         for part in ("held", "test")
@@ -168,11 +165,12 @@ def main():
     parser.add_argument("--corpus", type=pathlib.Path, default=data.CORPUS, help="our own corpus")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--which", default="encoder", choices=["encoder", "ngrams", "blend"])
-    train.options(parser)
-    tune.options(parser)
+    train.options(parser, train.Settings)
+    train.options(parser, tune.Tuning)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    settings = train.settings_of(args)
+    settings = train.settings_of(args, train.Settings)
+    tuning = train.settings_of(args, tune.Tuning)
     rows = train.pool(data.load(args.public, args.corpus), settings)
     features = Features(train.WORK, settings.bf16)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -181,7 +179,7 @@ def main():
         place = FOLDER / f"{args.name}-{group}.json"
         if not place.exists():
             clock = time.time()
-            result = fold(rows, group, settings, tune.tuning_of(args), args.name, features)
+            result = fold(rows, group, settings, tuning, args.name, features)
             result["seconds"] = round(time.time() - clock)
             place.write_text(json.dumps(result))
         result = json.loads(place.read_text())

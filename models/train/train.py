@@ -162,11 +162,17 @@ def pick_windows(forms, scorer, draw, first):
     return picked
 
 
-def train(rows, settings, name, features, log=print):
-    """Trains a head on `rows` and returns it."""
+def pick(texts, chosen, scorer, draw, first):
+    """One window of one form of each of the rows `chosen`, and their labels."""
+    forms = [texts.forms[at][int(draw.integers(0, len(texts.forms[at])))] for at in chosen]
+    labels = torch.tensor([texts.rows[at].label for at in chosen])
+    return pick_windows(forms, scorer, draw, first), labels
+
+
+def train(texts, settings, name, features, log=print):
+    """Trains a head on `texts` and returns it."""
     clock = time.time()
     torch.manual_seed(settings.seed)
-    texts = Texts(rows, settings)
     parts = texts.parts()
     features.add(parts, log)
     head = Head(settings.hidden, settings.dropout_in, settings.dropout)
@@ -178,9 +184,8 @@ def train(rows, settings, name, features, log=print):
     for epoch in range(settings.epochs):
         chosen = draw_epoch(texts, settings, scorer, draw, epoch == 0)
         draw.shuffle(chosen)
-        forms = [texts.forms[at][int(draw.integers(0, len(texts.forms[at])))] for at in chosen]
-        x = torch.from_numpy(features.of(pick_windows(forms, scorer, draw, epoch == 0)))
-        labels = torch.tensor([texts.rows[at].label for at in chosen])
+        picked, labels = pick(texts, chosen, scorer, draw, epoch == 0)
+        x = torch.from_numpy(features.of(picked))
         head.train()
         loss_sum, steps = 0.0, -(-len(chosen) // settings.batch)
         for step in range(steps):
@@ -203,17 +208,14 @@ def train(rows, settings, name, features, log=print):
     return head.eval()
 
 
-def options(parser):
-    """Adds one option for each setting."""
-    for field in dataclasses.fields(Settings):
-        if field.type is bool or field.type == "bool":
-            parser.add_argument(f"--{field.name}", type=int, default=int(field.default))
-        else:
-            parser.add_argument(f"--{field.name}", type=type(field.default), default=field.default)
+def options(parser, kind):
+    """Adds one option for each setting of `kind`, a dataclass of numbers and switches."""
+    for field in dataclasses.fields(kind):
+        number = int if isinstance(field.default, bool) else type(field.default)
+        parser.add_argument(f"--{field.name}", type=number, default=number(field.default))
 
 
-def settings_of(args):
-    """Settings from parsed options."""
-    return Settings(
-        **{f.name: type(f.default)(getattr(args, f.name)) for f in dataclasses.fields(Settings)}
-    )
+def settings_of(args, kind):
+    """The settings of `kind` from parsed options."""
+    fields = dataclasses.fields(kind)
+    return kind(**{one.name: type(one.default)(getattr(args, one.name)) for one in fields})

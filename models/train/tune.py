@@ -34,21 +34,23 @@ class Tuning:
 
 
 class Whole(torch.nn.Module):
-    """Encoder and head: windows to the difference of two logits."""
+    """Encoder and head: windows to two logits each; the encoder in bfloat16 if `bf16` is set."""
 
-    def __init__(self, encoder, head):
+    def __init__(self, encoder, head, bf16):
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head, self.bf16 = encoder, head, bf16
 
     def forward(self, ids, mask):
-        return self.head(self.encoder(ids, mask).float())
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+            features = self.encoder(ids, mask)
+        return self.head(features.float())
 
 
 class Scorer:
     """Scores windows and texts by encoder and head together."""
 
-    def __init__(self, whole, bf16):
-        self.whole, self.bf16 = whole, bf16
+    def __init__(self, whole):
+        self.whole = whole
 
     @torch.no_grad()
     def windows(self, parts):
@@ -57,26 +59,12 @@ class Scorer:
         self.whole.eval()
         found = numpy.empty(len(parts), dtype=numpy.float32)
         for batch in windows.by_length([len(part) for part in parts], 4096):
-            ids, mask = windows.pad([parts[at] for at in batch])
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-                features = self.whole.encoder(ids, mask)
-            logits = self.whole.head(features.float())
+            logits = self.whole(*windows.pad([parts[at] for at in batch]))
             found[batch] = (logits[:, 1] - logits[:, 0]).numpy()
         self.whole.train(was)
         return found
 
     texts = train.Scorer.texts
-
-
-def options(parser):
-    """Adds one option for each setting of the second stage."""
-    for field in dataclasses.fields(Tuning):
-        parser.add_argument(f"--{field.name}", type=type(field.default), default=field.default)
-
-
-def tuning_of(args):
-    """The second stage's settings from parsed options."""
-    return Tuning(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Tuning)})
 
 
 def batches(parts, tokens, draw):
@@ -103,19 +91,25 @@ def hidden(ids, mask, share, draw):
     return torch.where(drawn, torch.full_like(ids, windows.MASK), ids)
 
 
-def tune(rows, settings, tuning, name, head, log=print):
-    """Tunes encoder and `head` on `rows`; returns both."""
+def learn(rows, settings, tuning, name, features):
+    """Both stages on `rows`: encoder and head, ready to score."""
+    texts = train.Texts(rows, settings)
+    head = train.train(texts, settings, name, features)
+    return tune(texts, settings, tuning, name, head)
+
+
+def tune(texts, settings, tuning, name, head, log=print):
+    """Tunes encoder and `head` on `texts`; returns both."""
     clock = time.time()
     torch.manual_seed(settings.seed)
     draw = numpy.random.default_rng(settings.seed)
-    texts = train.Texts(rows, settings)
     encoder = load_base(Encoder())
     lower = [encoder.words, encoder.positions, encoder.types, encoder.embed_norm]
     for part in [*lower, *encoder.layers[: tuning.frozen]]:
         part.requires_grad_(False)
-    whole = Whole(encoder, copy.deepcopy(head))
+    whole = Whole(encoder, copy.deepcopy(head), settings.bf16)
     kept = copy.deepcopy(whole).eval()
-    scorer = Scorer(kept, settings.bf16)
+    scorer = Scorer(kept)
     learnt = [part for part in encoder.parameters() if part.requires_grad]
     optimiser = torch.optim.AdamW(
         [
@@ -127,9 +121,7 @@ def tune(rows, settings, tuning, name, head, log=print):
     step = 0
     for epoch in range(tuning.tune_epochs):
         chosen = train.draw_epoch(texts, settings, scorer, draw, False)
-        forms = [texts.forms[at][int(draw.integers(0, len(texts.forms[at])))] for at in chosen]
-        parts = train.pick_windows(forms, scorer, draw, False)
-        labels = numpy.array([texts.rows[at].label for at in chosen])
+        parts, labels = train.pick(texts, chosen, scorer, draw, False)
         log(f"{name}: epoch {epoch + 1} drawn, texts {len(chosen)} seconds {time.time() - clock:.0f}", flush=True)
         made = batches(parts, tuning.tokens, draw)
         whole.train()
@@ -141,11 +133,8 @@ def tune(rows, settings, tuning, name, head, log=print):
                 group["lr"] = group["top"] * pace
             ids, mask = windows.pad([parts[at] for at in batch])
             ids = hidden(ids, mask, tuning.hide, draw)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.bf16):
-                features = whole.encoder(ids, mask)
-            logits = whole.head(features.float())
             loss = functional.cross_entropy(
-                logits, torch.from_numpy(labels[batch]), label_smoothing=settings.smoothing
+                whole(ids, mask), labels[batch], label_smoothing=settings.smoothing
             )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

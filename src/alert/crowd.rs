@@ -17,6 +17,8 @@ use crate::state::codec::{Pack, Unpack};
 
 /// Signs within this are of one time.
 pub const CROWD_MS: i64 = 3_600_000;
+/// Signs of one group may lie so far apart, late ones among them.
+const NEAR_MS: i64 = CROWD_MS + LATENESS_MS;
 /// A sign that may not be its agent's own waits so long for others: as long as any of them may
 /// be late.
 pub const COMPANY_MS: i64 = LATENESS_MS;
@@ -220,7 +222,7 @@ impl Told {
     #[must_use]
     pub fn is_open(&self, at: Millis) -> bool {
         let ahead = self.part.newest.0.saturating_sub(at.0);
-        self.open_until.is_some_and(|until| at < until) && ahead <= CROWD_MS + LATENESS_MS
+        self.open_until.is_some_and(|until| at < until) && ahead <= NEAR_MS
     }
 }
 
@@ -261,22 +263,8 @@ impl Crowd {
         let known = self.kept.iter().any(|kept| kept.joined);
         let whole: Vec<[u8; 16]> =
             self.kept.iter().filter(|kept| kept.whole).map(|kept| kept.id).collect();
-        let mut all = (!others.is_empty()).then(|| {
-            let mut all = self.clone();
-            for told in others {
-                all.add(told, mark.at);
-            }
-            if open || elsewhere {
-                // They may have said so before there was a group.
-                let own = |id| self.kept.binary_search_by_key(&id, |kept| kept.id).is_ok();
-                let theirs = all.kept.iter().filter(|kept| !kept.joined && !own(kept.id));
-                let theirs: Vec<[u8; 16]> = theirs.map(|kept| kept.id).collect();
-                for id in theirs {
-                    all.join(id);
-                }
-            }
-            all
-        });
+        let mut all =
+            (!others.is_empty()).then(|| self.with(others, mark.at, open || elsewhere));
         let among = match &mut all {
             Some(all) => all,
             None => &mut *self,
@@ -294,7 +282,7 @@ impl Crowd {
         if let Some(all) = &all {
             for kept in &mut self.kept {
                 // Beyond the limit of all together they are as they were.
-                if let Ok(at) = all.kept.binary_search_by_key(&kept.id, |kept| kept.id) {
+                if let Ok(at) = all.place(kept.id) {
                     kept.joined = all.kept[at].joined;
                 }
             }
@@ -303,10 +291,34 @@ impl Crowd {
         Place { standing, hushed, elsewhere, all }
     }
 
+    /// The crowd with the agents that other partitions tell of; `is_told` says whether there is a
+    /// group.
+    fn with(&self, others: &[Told], at: Millis, is_told: bool) -> Self {
+        let mut all = self.clone();
+        for told in others {
+            all.add(told, at);
+        }
+        if is_told {
+            // They may have said so before there was a group.
+            let theirs = |kept: &&Kept| !kept.joined && self.place(kept.id).is_err();
+            let theirs: Vec<_> = all.kept.iter().filter(theirs).map(|kept| kept.id).collect();
+            for id in theirs {
+                all.join(id);
+            }
+        }
+        all
+    }
+
+    /// Where an agent is among those kept, or where it would be.
+    fn place(&self, id: [u8; 16]) -> Result<usize, usize> {
+        self.kept.binary_search_by_key(&id, |kept| kept.id)
+    }
+
     /// Where a sign stands that no group is told of as yet; and, where it makes one, those
     /// members that show nothing else.
     fn grow(&mut self, mark: &Mark<'_>, need: Need) -> (Standing, Vec<[u8; 16]>) {
-        if let Some(formed) = self.form(need) {
+        let formed = self.form(need);
+        if !formed.is_empty() {
             let is_in = |kept: &Kept| kept.joined && kept.id == mark.id;
             let is_in = self.kept.iter().any(is_in);
             return (if is_in { Standing::Member } else { Standing::Apart }, formed);
@@ -319,7 +331,7 @@ impl Crowd {
 
     /// Forgets what is too old, the agents beyond the limit, and values that nobody names.
     fn settle(&mut self) {
-        let from = self.newest.0 - CROWD_MS - LATENESS_MS;
+        let from = self.newest.0 - NEAR_MS;
         self.kept.retain(|kept| kept.joined || kept.at.0 >= from);
         self.kept.truncate(KEPT);
         let used = |kind: u8, hash: u32| {
@@ -334,13 +346,13 @@ impl Crowd {
     /// group is told of. Partitions need not have come equally far.
     fn add(&mut self, told: &Told, at: Millis) {
         let is_open = told.is_open(at);
-        let near = |kept: &Kept| (kept.at.0 - at.0).abs() <= CROWD_MS + LATENESS_MS;
+        let near = |kept: &Kept| (kept.at.0 - at.0).abs() <= NEAR_MS;
         for kept in &told.part.kept {
             let joined = kept.joined && is_open;
             if !joined && !near(kept) {
                 continue;
             }
-            if let Err(place) = self.kept.binary_search_by_key(&kept.id, |kept| kept.id) {
+            if let Err(place) = self.place(kept.id) {
                 self.kept.insert(place, Kept { joined, ..kept.clone() });
             }
         }
@@ -404,7 +416,7 @@ impl Crowd {
             *hash = crate::baseline::name(value);
             self.values.entry((kind as u8, *hash)).or_insert_with(|| cut(value));
         }
-        match self.kept.binary_search_by_key(&mark.id, |kept| kept.id) {
+        match self.place(mark.id) {
             Ok(at) => {
                 let kept = &mut self.kept[at];
                 if (mark.at, common) >= (kept.at, kept.common) {
@@ -423,23 +435,23 @@ impl Crowd {
     }
 
     /// Makes a group where enough signs of one time agree; gives those that show nothing else.
-    fn form(&mut self, need: Need) -> Option<Vec<[u8; 16]>> {
+    fn form(&mut self, need: Need) -> Vec<[u8; 16]> {
         let mut times: Vec<i64> = self.kept.iter().map(|kept| kept.at.0).collect();
         times.sort_unstable();
         let dense = |pair: &[i64]| matches!(pair, [first, .., last] if last - first <= CROWD_MS);
         if need.group > KEPT || !times.windows(need.group).any(dense) {
-            return None;
+            return Vec::new();
         }
         let all: Vec<&Kept> = self.kept.iter().collect();
         let fits: Vec<bool> = self.kept.iter().map(|kept| fits(kept, &all)).collect();
         if fits.iter().filter(|fits| **fits).count() < need.group {
-            return None;
+            return Vec::new();
         }
         for (kept, fits) in self.kept.iter_mut().zip(fits) {
             kept.joined = fits;
         }
         let whole = self.kept.iter().filter(|kept| kept.joined && kept.whole);
-        Some(whole.map(|kept| kept.id).collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
+        whole.map(|kept| kept.id).collect()
     }
 
     /// Puts an agent into the open group, if it is like the others.

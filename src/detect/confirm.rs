@@ -3,7 +3,7 @@
 //! Each step may drop the hit or move its confidence by one step; a checksum that holds
 //! ends all doubt, and only then does context no longer matter.
 
-use super::context::{Around, Words};
+use super::context::{Around, Lists, Words};
 use super::mention::{RIGHT, Reader};
 use crate::engine::Exact;
 use crate::event::Carrier;
@@ -64,8 +64,9 @@ pub(super) struct Hit<'a> {
 }
 
 impl Confirm {
-    pub(super) fn compile(rule: &Rule) -> Result<Self, String> {
-        let words = |near: &Option<_>| near.as_ref().map(Words::compile).transpose();
+    pub(super) fn compile(rule: &Rule, lists: &mut Lists) -> Result<Self, String> {
+        let mut words =
+            |near: &Option<_>| near.as_ref().map(|near| Words::compile(near, lists)).transpose();
         let allow = if rule.allow.is_empty() {
             None
         } else {

@@ -4,9 +4,12 @@
 //! folded text, the same that phrases are read in; plain ASCII is its own folded text,
 //! because the words' expressions are caseless.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use regex_automata::Input;
 
-use crate::engine::Exact;
+use crate::engine::{Exact, Parser};
 use crate::event::{Event, RawSpan};
 use crate::patterns::Near;
 use crate::text::{View, ViewSpan, fold_word};
@@ -17,11 +20,29 @@ const BETWEEN_KEYS: &str = " / ";
 /// Words to look for, compiled.
 #[derive(Debug)]
 pub(super) struct Words {
-    regex: Exact,
+    regex: Arc<Exact>,
     before: usize,
     after: usize,
     /// Whether the words decide alone.
     pub(super) need: bool,
+}
+
+/// Lists of words, each compiled once however many rules name it.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    parser: Parser,
+    known: HashMap<String, Arc<Exact>>,
+}
+
+impl Lists {
+    fn exact(&mut self, regex: &str) -> Result<Arc<Exact>, String> {
+        if let Some(exact) = self.known.get(regex) {
+            return Ok(Arc::clone(exact));
+        }
+        let exact = Arc::new(Exact::read_by(&mut self.parser, regex)?);
+        self.known.insert(regex.to_owned(), Arc::clone(&exact));
+        Ok(exact)
+    }
 }
 
 /// A hit's text, as the context tests read it.
@@ -78,9 +99,9 @@ impl<'a> Around<'a> {
 }
 
 impl Words {
-    pub(super) fn compile(near: &Near) -> Result<Self, String> {
+    pub(super) fn compile(near: &Near, lists: &mut Lists) -> Result<Self, String> {
         Ok(Self {
-            regex: Exact::read(&near.regex)?,
+            regex: lists.exact(&near.regex)?,
             before: near.before,
             after: near.after,
             need: near.need,
@@ -186,7 +207,8 @@ mod tests {
     fn words(words: &[&str], before: usize, after: usize) -> Words {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         let regex = crate::patterns::phrase::compile_any(&words).unwrap();
-        Words::compile(&Near { regex, before, after, need: true }).unwrap()
+        let near = Near { regex, before, after, need: true };
+        Words::compile(&near, &mut Lists::default()).unwrap()
     }
 
     fn found(text: &str, keys: &str) -> bool {

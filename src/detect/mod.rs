@@ -117,9 +117,10 @@ impl Rules {
     ) -> Result<Self, CompileError> {
         let (mut specs, mut all_specs) = (Vec::new(), Vec::new());
         let mut confirm = Vec::with_capacity(set.rules.len());
+        let mut lists = context::Lists::default();
         for (at, rule) in set.rules.iter().enumerate() {
             let failed = |reason: String| CompileError { rule: rule.source.rule.clone(), reason };
-            confirm.push(Confirm::compile(rule).map_err(failed)?);
+            confirm.push(Confirm::compile(rule, &mut lists).map_err(failed)?);
             let of = SpecOf {
                 rule: at as u32,
                 carriers: rule.carriers.iter().fold(0, |mask, &carrier| mask | bit(carrier)),

@@ -10,6 +10,8 @@ use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::{Input, meta};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::Parser;
+
 /// The most memory that the states of one expression may take, in bytes.
 const NFA_LIMIT: usize = 10 << 20;
 
@@ -30,7 +32,12 @@ impl Exact {
     ///
     /// Fails where it is none, and as [`Exact::of`] does.
     pub(crate) fn read(regex: &str) -> Result<Self, String> {
-        Self::of(&super::parse(regex)?, regex, false)
+        Self::read_by(&mut Parser::default(), regex)
+    }
+
+    /// The same, with what the parser remembers.
+    pub(crate) fn read_by(parser: &mut Parser, regex: &str) -> Result<Self, String> {
+        Self::of(&parser.parse(regex)?, regex, false)
     }
 
     /// `hir` is what `regex` was read as. With `captures`, groups can be asked for.

@@ -241,13 +241,14 @@ impl FirstScan<'_> {
             skeleton.read(haystack);
             is_read = true;
             for &start in skeleton.starts() {
-                let place = skeleton.place(start as usize).ok_or(Overflow)?;
+                let start = start as usize;
                 let mut found = |literal: usize, _: usize| {
+                    let place = skeleton.place(start).ok_or(Overflow)?;
                     waiting[literal].iter().try_for_each(|&(at, gate)| {
                         if gates.pass(gate) { offers.at(at, place) } else { Ok(()) }
                     })
                 };
-                trie.at(skeleton.bytes(), start as usize, &mut found)?;
+                trie.at(skeleton.bytes(), start, &mut found)?;
             }
         }
         for (at, table) in pass.tables.iter().enumerate() {

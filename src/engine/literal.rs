@@ -203,17 +203,20 @@ impl Style {
     }
 
     fn variants(self, set: &ByteSet) -> ByteSet {
+        // What has more bytes than a few letters in either case has too many variants.
+        if set.len() > 8 * MAX_VARIANTS {
+            return *set;
+        }
         let mut all = ByteSet::default();
         set.bytes().for_each(|byte| all.insert(self.folded(byte)));
         all
     }
 
     /// A literal with one more byte; a gap is one space of a skeleton, however long.
-    fn with(self, mut literal: Vec<u8>, byte: u8) -> Vec<u8> {
+    fn push(self, literal: &mut Vec<u8>, byte: u8) {
         if self == Self::Bytes || byte != b' ' || literal.last() != Some(&b' ') {
             literal.push(byte);
         }
-        literal
     }
 
     /// How rare a literal is.
@@ -287,23 +290,28 @@ impl Growth {
     }
 
     fn set(&mut self, set: &ByteSet) {
-        let bytes = self.style.variants(set);
-        if bytes.len() > MAX_VARIANTS || self.growing.len() * bytes.len() > MAX_LITERALS {
+        let variants = self.style.variants(set);
+        if variants.len() > MAX_VARIANTS || self.growing.len() * variants.len() > MAX_LITERALS {
             self.done.append(&mut self.growing);
             return;
         }
-        let mut copies = Vec::with_capacity(self.growing.len() * bytes.len().saturating_sub(1));
-        for byte in bytes.bytes().skip(1) {
-            copies.extend(self.growing.iter().map(|start| self.style.with(start.clone(), byte)));
+        let mut bytes = variants.bytes();
+        let first = bytes.next();
+        let starts = self.growing.len();
+        for byte in bytes {
+            for at in 0..starts {
+                let mut copy = self.growing[at].clone();
+                self.style.push(&mut copy, byte);
+                self.growing.push(copy);
+            }
         }
-        if let Some(byte) = bytes.bytes().next() {
-            let style = self.style;
-            self.growing = std::mem::take(&mut self.growing)
-                .into_iter()
-                .map(|start| style.with(start, byte))
-                .collect();
+        match first {
+            Some(byte) => {
+                let texts = &mut self.growing[..starts];
+                texts.iter_mut().for_each(|text| self.style.push(text, byte));
+            }
+            None => self.growing.clear(),
         }
-        self.growing.append(&mut copies);
     }
 
     fn also(&mut self, mut without: Vec<Vec<u8>>) {
@@ -340,9 +348,9 @@ pub(super) const SLACK: usize = 64;
 pub(super) struct Skeleton {
     /// As long as the longest text so far, with [`SLACK`] on either side.
     bytes: Vec<u8>,
-    /// As long as the longest text so far.
-    places: Vec<u32>,
     len: usize,
+    /// Where bytes were left out, and how many of them up to there: in a gap of several bytes.
+    cuts: Vec<(u32, u32)>,
     starts: Vec<u32>,
 }
 
@@ -351,28 +359,33 @@ impl Skeleton {
     pub(super) fn read(&mut self, text: &[u8]) {
         if self.bytes.len() < text.len() + 2 * SLACK {
             self.bytes.resize(text.len() + 2 * SLACK, 0);
-            self.places.resize(text.len(), 0);
         }
-        let places = &mut self.places[..text.len()];
-        let bytes = &mut self.bytes[SLACK..][..text.len()];
+        self.cuts.clear();
+        let bytes = &mut self.bytes[SLACK..];
+        let (whole, rest) = text.as_chunks::<8>();
         let mut len = 0;
+        // Whether the byte before is of a gap, in the lowest bit.
         let mut before = 0;
-        for (at, &byte) in text.iter().enumerate() {
-            let folded = SKELETON[usize::from(byte)];
-            let gap = usize::from(folded == b' ');
-            // A gap that goes on is written over by what follows.
-            len -= before & gap;
-            bytes[len] = folded;
-            places[len] = at as u32;
-            len += 1;
-            before = gap;
+        for eight in whole {
+            let folded = eight.map(|byte| SKELETON[usize::from(byte)]);
+            let gaps = spaces(u64::from_le_bytes(folded));
+            if gaps & (gaps << 8 | before << 7) == 0 {
+                // No gap goes on, as mostly.
+                bytes[len..len + 8].copy_from_slice(&folded);
+                len += 8;
+            } else {
+                len = push(bytes, len, before, &folded, &mut self.cuts);
+            }
+            before = gaps >> 63;
         }
-        self.len = len;
+        let mut folded = [0; 8];
+        folded.iter_mut().zip(rest).for_each(|(to, byte)| *to = SKELETON[usize::from(*byte)]);
+        self.len = push(bytes, len, before, &folded[..rest.len()], &mut self.cuts);
         self.starts.clear();
         if text.contains(&b'|') {
             self.starts_of_raw(text);
         } else {
-            starts_of(&self.bytes[SLACK..][..len], &mut self.starts);
+            starts_of(&self.bytes[SLACK..][..self.len], &mut self.starts);
         }
     }
 
@@ -384,11 +397,16 @@ impl Skeleton {
 
     /// The starts of a text that may hold a `|`, which a skeleton does not tell from a letter.
     fn starts_of_raw(&mut self, text: &[u8]) {
-        for (at, &place) in (0..).zip(&self.places[..self.len]) {
-            let place = place as usize;
-            let is_in_word = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+        let is_in_word = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+        let mut cuts = self.cuts.iter().peekable();
+        let mut out = 0;
+        for at in 0..self.len as u32 {
+            if let Some((_, more)) = cuts.next_if(|(cut, _)| *cut == at) {
+                out = *more;
+            }
+            let place = (at + out) as usize;
             let begins = is_in_word(place) && !place.checked_sub(1).is_some_and(is_in_word);
-            if begins || text[place] == b'|' {
+            if begins || text.get(place) == Some(&b'|') {
                 self.starts.push(at);
             }
         }
@@ -400,15 +418,56 @@ impl Skeleton {
 
     /// Where in the text the byte stands; of a gap, its last byte.
     pub(super) fn place(&self, at: usize) -> Option<usize> {
-        self.places[..self.len].get(at).map(|&place| place as usize)
+        if at >= self.len {
+            return None;
+        }
+        let behind = self.cuts.partition_point(|(cut, _)| *cut as usize <= at);
+        let out = behind.checked_sub(1).map_or(0, |last| self.cuts[last].1);
+        Some(at + out as usize)
     }
+}
+
+/// Appends bytes of a skeleton, a gap that goes on written over by what follows; gives the new
+/// length. `before` says whether a gap stands before them.
+fn push(
+    bytes: &mut [u8],
+    mut len: usize,
+    mut before: u64,
+    folded: &[u8],
+    cuts: &mut Vec<(u32, u32)>,
+) -> usize {
+    for &byte in folded {
+        let gap = u64::from(byte == b' ');
+        if before & gap == 1 {
+            len -= 1;
+            match cuts.last_mut() {
+                Some((at, out)) if *at as usize == len => *out += 1,
+                last => {
+                    let out = last.map_or(0, |(_, out)| *out);
+                    cuts.push((len as u32, out + 1));
+                }
+            }
+        }
+        bytes[len] = byte;
+        len += 1;
+        before = gap;
+    }
+    len
+}
+
+/// A sign in the highest bit of each of eight bytes that is a space.
+fn spaces(eight: u64) -> u64 {
+    const LOW: u64 = u64::MAX / 255 * 0x7f;
+    let other = eight ^ (u64::MAX / 255 * 0x20);
+    // Below 128 a sum does not carry into the next byte, and is 128 or more unless it is of none.
+    !(((other & LOW) + LOW) | other | LOW)
 }
 
 /// What a literal is in a skeleton. It stands in the skeleton of each text that holds it.
 fn skeleton_of(literal: &[u8]) -> Vec<u8> {
-    literal.iter().fold(Vec::with_capacity(literal.len()), |skeleton, &byte| {
-        Style::Words.with(skeleton, Style::Words.folded(byte))
-    })
+    let mut skeleton = Vec::with_capacity(literal.len());
+    literal.iter().for_each(|&byte| Style::Words.push(&mut skeleton, Style::Words.folded(byte)));
+    skeleton
 }
 
 /// Where letters and digits of a skeleton stand behind neither; eight bytes at a time, a sign of
@@ -914,6 +973,24 @@ mod tests {
             let places: Vec<usize> =
                 skeleton.starts().iter().map(|&at| skeleton.place(at as usize).unwrap()).collect();
             proptest::prop_assert_eq!(places, wanted);
+        }
+
+        #[test]
+        fn a_gap_is_one_space_and_stands_where_it_ends(text in "[a-z .,]{0,20}|([aL1 ]{1,9}[ -.]{0,12}){0,9}") {
+            let text = text.as_bytes();
+            let mut skeleton = Skeleton::default();
+            skeleton.read(b"what, stood... here   before");
+            skeleton.read(text);
+            let mut wanted: Vec<(u8, usize)> = Vec::new();
+            for (at, byte) in text.iter().enumerate() {
+                let folded = SKELETON[usize::from(*byte)];
+                wanted.pop_if(|(last, _)| (*last, folded) == (b' ', b' '));
+                wanted.push((folded, at));
+            }
+            let read = skeleton.bytes().iter().enumerate();
+            let read: Vec<_> = read.map(|(at, byte)| (*byte, skeleton.place(at).unwrap())).collect();
+            proptest::prop_assert_eq!(read, wanted);
+            proptest::prop_assert_eq!(skeleton.place(skeleton.bytes().len()), None);
         }
     }
 

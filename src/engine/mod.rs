@@ -16,6 +16,7 @@ mod first;
 mod gate;
 mod literal;
 mod node;
+mod parse;
 mod place;
 mod superset;
 mod trie;
@@ -25,6 +26,8 @@ pub use confirm::{Candidate, Work};
 use confirm::{Confirm, Expression};
 pub(crate) use exact::Exact;
 use first::{FirstPass, FirstScan, Served, Wanted};
+pub(crate) use parse::Parser;
+use parse::parse;
 pub use walk::{Walk, Walked, Walker};
 
 /// One expression to look for.
@@ -120,9 +123,10 @@ impl Engine {
     pub fn compile(specs: &[Spec], kind: Kind) -> Result<Self, CompileError> {
         let mut expressions = Vec::with_capacity(specs.len());
         let mut hirs = Vec::with_capacity(specs.len());
+        let mut parser = Parser::default();
         for (at, spec) in specs.iter().enumerate() {
             let error = |reason: String| CompileError { spec: Some(at), reason };
-            let hir = parse(&spec.regex).map_err(error)?;
+            let hir = parser.parse(&spec.regex).map_err(error)?;
             expressions.push(Expression::compile(&hir, spec).map_err(error)?);
             hirs.push(hir);
         }
@@ -272,14 +276,4 @@ impl Scanner<'_> {
     pub fn work(&self, haystack: &[u8], candidates: &mut [Candidate]) -> Vec<Work> {
         self.confirm.work(haystack, candidates)
     }
-}
-
-/// Reads an expression as bytes.
-fn parse(regex: &str) -> Result<Hir, String> {
-    regex_syntax::ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .build()
-        .parse(regex)
-        .map_err(|error| error.to_string())
 }

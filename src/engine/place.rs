@@ -116,16 +116,73 @@ enum Step {
     /// Between so many and so many bytes out of one set.
     Run(ByteSet, u32, u32),
     Edge(Look),
-    /// One of the branches; none of them begins with a byte that is not in the set, where there is one.
-    Either(Option<ByteSet>, Vec<Branch>),
+    Either(Branches),
     Copies(Vec<Step>, u32, u32),
 }
 
+/// Steps of which one row is taken. Lists of words are long, and at most places few of them or none
+/// can begin.
 #[derive(Clone, Debug)]
-struct Branch {
-    /// What it can begin with in the direction of the walk; nothing where it may be empty.
-    first: Option<ByteSet>,
-    steps: Vec<Step>,
+struct Branches {
+    rows: Vec<Vec<Step>>,
+    /// Bytes that rows begin with in the direction of the walk, each with the row's number; sorted.
+    by_byte: Vec<(u8, u32)>,
+    /// Rows that begin with many bytes, or may with none, and with which where that is known.
+    others: Vec<(Option<ByteSet>, u32)>,
+    /// All bytes that rows are known to begin with.
+    known: ByteSet,
+    /// Whether of some row that is not empty this is not known.
+    is_vague: bool,
+}
+
+/// Rows that begin with more bytes than this are not sorted by them.
+const MAX_FIRST: usize = 8;
+
+impl Branches {
+    fn new(rows: Vec<Vec<Step>>) -> Self {
+        let mut all = Self {
+            by_byte: Vec::new(),
+            others: Vec::new(),
+            known: ByteSet::default(),
+            is_vague: false,
+            rows: Vec::new(),
+        };
+        for (at, row) in (0..).zip(&rows) {
+            let first = first(row);
+            match first {
+                Some(set) if set.len() <= MAX_FIRST => {
+                    all.by_byte.extend(set.bytes().map(|byte| (byte, at)));
+                }
+                _ => all.others.push((first, at)),
+            }
+            all.known = all.known.or(first.unwrap_or_default());
+            all.is_vague |= first.is_none() && !row.is_empty();
+        }
+        all.by_byte.sort_unstable();
+        Self { rows, ..all }
+    }
+
+    /// What they begin with; nothing where one of them may be empty, or is not known.
+    fn first(&self) -> Option<ByteSet> {
+        let may_be_empty = self.is_vague || self.rows.iter().any(Vec::is_empty);
+        (!may_be_empty).then_some(self.known)
+    }
+
+    /// The rows that may begin with a byte, or at the text's end.
+    fn at(&self, byte: Option<u8>) -> impl Iterator<Item = &[Step]> {
+        let of_byte = byte.map_or(&[][..], |byte| {
+            let from = self.by_byte.partition_point(|(first, _)| *first < byte);
+            let rest = &self.by_byte[from..];
+            &rest[..rest.iter().take_while(|(first, _)| *first == byte).count()]
+        });
+        let fits = move |first: &Option<ByteSet>| match first {
+            Some(first) => byte.is_some_and(|byte| first.has(byte)),
+            None => true,
+        };
+        let others = self.others.iter().filter(move |(first, _)| fits(first));
+        let rows = of_byte.iter().map(|(_, row)| row).chain(others.map(|(_, row)| row));
+        rows.map(|row| self.rows[*row as usize].as_slice())
+    }
 }
 
 /// Appends the steps of a node.
@@ -139,14 +196,8 @@ fn push(node: &Node, back: bool, out: &mut Vec<Step>) {
         Node::Row(row) if back => row.iter().rev().for_each(|node| push(node, back, out)),
         Node::Row(row) => row.iter().for_each(|node| push(node, back, out)),
         Node::Either(branches) => {
-            let branch = |node: &Node| {
-                let steps = steps(node, back);
-                Branch { first: first(&steps), steps }
-            };
-            let branches: Vec<_> = branches.iter().map(branch).collect();
-            let firsts: Option<Vec<_>> = branches.iter().map(|branch| branch.first).collect();
-            let first = firsts.map(|all| all.into_iter().fold(ByteSet::default(), ByteSet::or));
-            out.push(Step::Either(first, branches));
+            let rows = branches.iter().map(|node| steps(node, back)).collect();
+            out.push(Step::Either(Branches::new(rows)));
         }
         Node::Copies(node, least, most) => match &**node {
             Node::Set(set) => out.push(Step::Run(*set, *least, *most)),
@@ -172,11 +223,9 @@ fn first(steps: &[Step]) -> Option<ByteSet> {
                 (*least > 0).then_some(*set)
             }
             Step::Edge(_) => None,
-            Step::Either(_, branches) => {
-                let firsts = branches.iter().map(|branch| branch.first);
-                let known = firsts.clone().flatten().fold(ByteSet::default(), ByteSet::or);
-                all = all.or(known);
-                firsts.clone().all(|first| first.is_some()).then_some(known)
+            Step::Either(branches) => {
+                all = all.or(branches.known);
+                branches.first()
             }
             Step::Copies(steps, least, _) => {
                 let of_copy = first(steps)?;
@@ -188,9 +237,7 @@ fn first(steps: &[Step]) -> Option<ByteSet> {
             return Some(all.or(of_step));
         }
         // What a branch that may be empty begins with is not known.
-        if let Step::Either(_, branches) = step
-            && branches.iter().any(|branch| branch.first.is_none() && !branch.steps.is_empty())
-        {
+        if matches!(step, Step::Either(branches) if branches.is_vague) {
             return None;
         }
     }
@@ -253,19 +300,9 @@ impl Walk<'_> {
                         ends |= 1 << start;
                     }
                 }
-                Step::Either(first, branches) => {
-                    let byte = self.byte(start);
-                    if first.is_some_and(|first| !byte.is_some_and(|byte| first.has(byte))) {
-                        continue;
-                    }
-                    for branch in branches {
-                        let fits = match branch.first {
-                            Some(first) => byte.is_some_and(|byte| first.has(byte)),
-                            None => true,
-                        };
-                        if fits {
-                            ends |= self.row(&branch.steps, start)?;
-                        }
+                Step::Either(branches) => {
+                    for row in branches.at(self.byte(start)) {
+                        ends |= self.row(row, start)?;
                     }
                 }
                 Step::Copies(steps, least, most) => {

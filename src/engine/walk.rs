@@ -11,7 +11,7 @@ use regex_automata::nfa::thompson;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
 
-use super::{CompileError, Spec, parse};
+use super::{CompileError, Parser, Spec};
 
 /// Bytes of a thread's cache. States that do not fit are made again.
 const CACHE_BYTES: usize = 48 << 20;
@@ -44,10 +44,11 @@ impl Walker {
     /// [`CompileError`] says what is wrong.
     pub fn compile(specs: &[Spec], wanted: impl Fn(u32) -> bool) -> Result<Self, CompileError> {
         let mut hirs: Vec<Hir> = Vec::new();
+        let mut parser = Parser::default();
         for (at, spec) in (0_u32..).zip(specs) {
             if wanted(at) {
                 let error = |reason| CompileError { spec: Some(at as usize), reason };
-                hirs.push(parse(&spec.regex).map_err(error)?);
+                hirs.push(parser.parse(&spec.regex).map_err(error)?);
             }
         }
         let whole = |reason: String| CompileError { spec: None, reason };

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use crate::alert::Told as CrowdTold;
 use crate::audit::hex;
 use crate::finding::Seen;
-
-use super::{taint, together};
 use crate::state::{AsIs, Key, Staged, owner};
+
+use super::taint;
 
 /// Entries of other partitions that one decision looks at.
 pub(super) const USED_MAX: usize = 256;
@@ -40,6 +40,15 @@ impl Matter {
             Self::Value => "value/",
             Self::Row => "row/",
             Self::Crowd => "crowd/",
+        }
+    }
+
+    /// Whose entries of state are about it.
+    pub(super) fn owner(self) -> u8 {
+        match self {
+            Self::Value => owner::TAINT,
+            Self::Row => owner::TAINT_TEXT,
+            Self::Crowd => owner::CROWD,
         }
     }
 
@@ -78,20 +87,32 @@ impl Share {
     pub(super) fn of(matter: Matter, hash: u64, value: Vec<u8>) -> Self {
         Self { key: matter.key(hash), value: Some(value) }
     }
+}
 
-    /// Says that the owner has forgotten an entry; `id` begins with its hash.
-    pub(super) fn forgotten(matter: Matter, id: &[u8]) -> Option<Self> {
-        let hash = u64::from_be_bytes(*id.first_chunk()?);
-        Some(Self { key: matter.key(hash), value: None })
-    }
+/// The hash by which partitions name an entry of state to each other.
+pub(super) fn hash_of(key: &Key) -> Option<u64> {
+    Some(u64::from_be_bytes(*key.id.first_chunk()?))
 }
 
 /// Forgets an entry of what is shared; gives what other partitions must know of that. `None` for
 /// any other entry of state, which stays.
 pub fn forget(staged: &mut Staged<'_>, key: Key) -> Option<Share> {
-    match key.owner {
-        owner::CROWD => together::forget(staged, key),
-        _ => taint::forget(staged, key),
+    let matter = Matter::ALL.into_iter().find(|matter| matter.owner() == key.owner)?;
+    let hash = hash_of(&key);
+    staged.remove(key);
+    Some(Share { key: matter.key(hash?), value: None })
+}
+
+/// Makes room for one more entry where there are `most` of them: the oldest are forgotten.
+pub(super) fn make_room(
+    staged: &mut Staged<'_>,
+    matter: Matter,
+    most: usize,
+    out: &mut Vec<Share>,
+) {
+    while staged.count(matter.owner()) >= most.max(1) {
+        let Some((_, oldest)) = staged.first(matter.owner()) else { break };
+        out.extend(forget(staged, oldest));
     }
 }
 

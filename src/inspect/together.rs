@@ -20,7 +20,7 @@ use crate::event::{Event, Millis};
 use crate::finding::{Confidence, Severity};
 use crate::inspect::behave::hosts;
 use crate::inspect::decide::origin;
-use crate::inspect::shared::{Matter, Share, USED_MAX};
+use crate::inspect::shared::{Matter, Share, USED_MAX, hash_of, make_room};
 use crate::inspect::{Incoming, Shared};
 use crate::state::{Key, Staged, owner};
 
@@ -68,7 +68,7 @@ pub(super) fn look(
         let episode = Key { owner: owner::EPISODE, id: key.id.clone() };
         let before = staged.get(&key).and_then(Crowd::read);
         if before.is_none() {
-            make_room(staged, shared);
+            make_room(staged, Matter::Crowd, CROWDS, &mut shared.out);
         }
         let news = |staged: &Staged<'_>, crowd: &Crowd| {
             (incoming.partitions > 1).then(|| crowd.told(open_until(staged, &episode)))
@@ -127,24 +127,6 @@ fn others(incoming: &Incoming<'_, '_>, key: &Key, used: &mut Vec<(i32, i64)>) ->
 /// When the alert of a group closes that this partition tells of, should nothing more happen.
 fn open_until(staged: &Staged<'_>, episode: &Key) -> Option<Millis> {
     staged.entry(episode).and_then(|entry| entry.deadline)
-}
-
-fn make_room(staged: &mut Staged<'_>, shared: &mut Shared) {
-    while staged.count(owner::CROWD) >= CROWDS {
-        let Some((_, oldest)) = staged.first(owner::CROWD) else { break };
-        shared.out.extend(forget(staged, oldest));
-    }
-}
-
-/// Forgets a crowd; gives what other partitions must know of that.
-pub(super) fn forget(staged: &mut Staged<'_>, key: Key) -> Option<Share> {
-    let share = Share::forgotten(Matter::Crowd, &key.id);
-    staged.remove(key);
-    share
-}
-
-fn hash_of(key: &Key) -> Option<u64> {
-    Some(u64::from_be_bytes(*key.id.first_chunk()?))
 }
 
 /// Folds a sign into its group's episode.

@@ -132,7 +132,7 @@ mod tests {
             ("so I am", ""),
             ("say i g n o r", "i g n o r"),
             ("say a n y  ", "a n y  "),
-            ("say a n y the rest", ""),
+            ("say a n y the rest of it", ""),
         ] {
             let at = edge(text, 0);
             assert_eq!(text.get(at..), Some(open), "{text:?}");

@@ -18,10 +18,13 @@ use crate::event::RawSpan;
 const JOINED_MIN: usize = 4;
 
 /// How far a shorter row may stand from such a one, in characters.
-pub(super) const BESIDE_MAX: usize = 4;
+pub(super) const BESIDE_MAX: usize = 9;
 
 /// Digits that may stand in a row before the letter that makes them letters.
 const LEET_AHEAD: usize = 3;
+
+/// Digits of a word that has no letter, at most.
+const LEET_ALONE: usize = 4;
 
 /// Signs that may stand in a row behind it.
 const LEET_BEHIND: usize = 8;
@@ -152,7 +155,10 @@ impl Folder {
         };
         // Signs since the last letter.
         let mut behind = LEET_BEHIND;
+        // Where the last word of digits alone ends.
+        let mut alone = 0;
         for at in 0..self.cells.len() {
+            alone = alone.max(self.digits_alone(at));
             let c = self.cells[at].c;
             if is_letter(c) {
                 behind = 0;
@@ -169,11 +175,21 @@ impl Folder {
                 .take(LEET_AHEAD)
                 .take_while(|cell| is_letter(cell.c) || is_leet(cell.c))
                 .any(|cell| is_letter(cell.c));
-            if (behind < LEET_BEHIND || ahead) && self.cells[at].raw.start >= from {
+            if (behind < LEET_BEHIND || ahead || at < alone) && self.cells[at].raw.start >= from {
                 self.cells[at].c = letter;
             }
             behind = if ahead { 0 } else { behind + 1 };
         }
+    }
+
+    /// Where a word ends that begins here and is all digits that stand for letters ("411"); 0 if
+    /// none does.
+    fn digits_alone(&self, at: usize) -> usize {
+        let is_digit = |cell: &&Cell| cell.c.is_ascii_digit() && is_leet(cell.c);
+        let count = self.cells[at..].iter().take(LEET_ALONE).take_while(is_digit).count();
+        let word = |at: usize| self.cells.get(at).is_some_and(|cell| is_word(cell.c));
+        let is_alone = count > 0 && !word(at + count) && !at.checked_sub(1).is_some_and(word);
+        if is_alone { at + count } else { 0 }
     }
 
     /// Where the first of up to three digits stands between two letters.
@@ -396,6 +412,8 @@ mod tests {
             ("іgnоrе", "ignore"),
             ("ig\u{200B}no\u{AD}re", "ignore"),
             ("1gn0r3 4ll", "1gn0re all"),
+            ("1gn0r3 411 47 once", "1gn0re a11 at once"),
+            ("1gn0r3 44444 a44-4 2024", "1gn0re 44444 aaa-a 2024"),
             ("p@$$w0rd", "passw0rd"),
             ("i g n o r e   a l l  rules", "ignore   all  rules"),
             ("i.g-n_o*r.e", "ignore"),

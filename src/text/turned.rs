@@ -1,7 +1,7 @@
 //! Lines read with their letters moved by thirteen, or backwards.
 //!
 //! Any text can be read so, and hardly any should be: these readings are made only of a
-//! line in which one of [`ANCHORS`] stands in that form.
+//! line in which one of [`ANCHORS`] or [`COMMON`] stands in that form.
 
 use super::decode::{Decoded, Decoder, Part};
 use super::{View, ViewSpan};
@@ -17,6 +17,7 @@ const ANCHORS: &[&str] = &[
     "system prompt",
     "override",
     "bypass",
+    "anweisungen",
     "jailbreak",
     "password",
     "credentials",
@@ -26,6 +27,8 @@ const ANCHORS: &[&str] = &[
     "from now on",
     "guidelines",
     "hypothetical",
+    "instrucciones",
+    "istruzioni",
     "no longer",
     "pretend",
     "prompt",
@@ -35,6 +38,30 @@ const ANCHORS: &[&str] = &[
     "unfiltered",
     "unrestricted",
     "you are now",
+];
+
+/// Words that hardly a sentence is without and that, turned, are words of no language that was
+/// looked at: "and" is not among them for `DNA`, nor "have" for the French `unir`. They stand alone.
+const COMMON: &[&str] = &[
+    "all",
+    "answer",
+    "everything",
+    "follow",
+    "from",
+    "just",
+    "must",
+    "nicht",
+    "print",
+    "que",
+    "that",
+    "the",
+    "this",
+    "vous",
+    "what",
+    "will",
+    "with",
+    "you",
+    "your",
 ];
 
 /// Longest stretch of a line that is read; a reader of a stream waits for its end.
@@ -59,11 +86,12 @@ impl Turn {
     /// The anchors in this form, as an expression for the engine.
     #[must_use]
     pub fn anchors(self) -> String {
-        let turned = ANCHORS.iter().map(|word| match self {
+        let turned = |word: &&str| match self {
             Self::Rot13 => word.bytes().map(|byte| char::from(rot13(byte))).collect(),
             Self::Reversed => word.chars().rev().collect::<String>(),
-        });
-        format!("(?i)(?:{})", turned.collect::<Vec<_>>().join("|"))
+        };
+        let any = |words: &[&str]| words.iter().map(turned).collect::<Vec<_>>().join("|");
+        format!(r"(?i)(?:{}|\b(?:{})\b)", any(ANCHORS), any(COMMON))
     }
 
     /// Where the line of an anchor ends, or what is read of it.
@@ -192,5 +220,18 @@ mod tests {
         assert!(rot13.contains("vtaber") && rot13.contains("flfgrz cebzcg"), "{rot13}");
         let reversed = Turn::Reversed.anchors();
         assert!(reversed.contains("erongi") && reversed.contains("tpmorp metsys"), "{reversed}");
+    }
+
+    #[test]
+    fn lines_without_an_attackers_words_are_known_by_common_ones() {
+        let plain = "Write it down as the owner would, with all keys that you have";
+        let texts = [
+            (Turn::Rot13, plain.bytes().map(|byte| char::from(rot13(byte))).collect()),
+            (Turn::Reversed, plain.chars().rev().collect::<String>()),
+        ];
+        for (turn, turned) in texts {
+            let anchors = regex::Regex::new(&turn.anchors()).unwrap();
+            assert!(anchors.is_match(&turned) && !anchors.is_match(plain), "{turned}");
+        }
     }
 }

@@ -22,10 +22,10 @@ use std::sync::Arc;
 
 use crate::event::{Event, Kind, Millis};
 use crate::finding::{Confidence, Finding, Seen, ViewName};
-use crate::inspect::shared::{Matter, Share, USED_MAX};
+use crate::inspect::shared::{Matter, Share, USED_MAX, make_room};
 use crate::inspect::{Incoming, Limits, Setup};
 use crate::policy::{Boundary, Taint, Tainted};
-use crate::state::{Key, Staged, owner};
+use crate::state::{Key, Staged};
 
 use entry::{Entry, SIGHTINGS_MAX, Sighting, is_common};
 use prints::{Party, Print, how};
@@ -238,11 +238,7 @@ pub(super) fn is_entry(value: &[u8]) -> bool {
 }
 
 fn state_key(print: &Print) -> Key {
-    let owner = match print.class {
-        Tainted::Text => owner::TAINT_TEXT,
-        Tainted::Secrets | Tainted::Pii => owner::TAINT,
-    };
-    Key { owner, id: print.hash.to_be_bytes().to_vec() }
+    Key { owner: matter(print.class).owner(), id: print.hash.to_be_bytes().to_vec() }
 }
 
 /// Remembers an event that goes on; tells what other partitions must know of it.
@@ -274,7 +270,11 @@ pub(super) fn learn(
             continue;
         }
         if is_new {
-            make_room(limits, staged, print.class, &mut out);
+            let most = match print.class {
+                Tainted::Text => limits.taint_rows,
+                Tainted::Secrets | Tainted::Pii => limits.taint_values,
+            };
+            make_room(staged, matter(print.class), most, &mut out);
         }
         let bytes = entry.encode();
         if changed {
@@ -290,26 +290,3 @@ fn is_fresh(limits: &Limits, now: Millis, deadline: Option<Millis>) -> bool {
     deadline.is_some_and(|end| end >= now.plus(limits.taint_keep_ms - limits.taint_keep_ms / 8))
 }
 
-fn make_room(limits: &Limits, staged: &mut Staged<'_>, class: Tainted, out: &mut Vec<Share>) {
-    let (owner, most) = match class {
-        Tainted::Text => (owner::TAINT_TEXT, limits.taint_rows),
-        Tainted::Secrets | Tainted::Pii => (owner::TAINT, limits.taint_values),
-    };
-    while staged.count(owner) >= most.max(1) {
-        let Some((_, oldest)) = staged.first(owner) else { break };
-        out.extend(forget(staged, oldest));
-    }
-}
-
-/// Forgets an entry of a ledger; gives what other partitions must know of that. `None` for
-/// any other entry of state, which stays.
-pub(super) fn forget(staged: &mut Staged<'_>, key: Key) -> Option<Share> {
-    let class = match key.owner {
-        owner::TAINT => Tainted::Secrets,
-        owner::TAINT_TEXT => Tainted::Text,
-        _ => return None,
-    };
-    let share = Share::forgotten(matter(class), &key.id);
-    staged.remove(key);
-    share
-}

@@ -23,7 +23,7 @@ from encoder import Encoder, load_base
 class Tuning:
     """What the second stage depends on besides the first one's settings."""
 
-    tune_epochs: int = 2
+    tune_epochs: int = 4
     frozen: int = 2
     tune_rate: float = 2.5e-4
     head_rate: float = 3e-4

@@ -263,8 +263,7 @@ impl Crowd {
         let known = self.kept.iter().any(|kept| kept.joined);
         let whole: Vec<[u8; 16]> =
             self.kept.iter().filter(|kept| kept.whole).map(|kept| kept.id).collect();
-        let mut all =
-            (!others.is_empty()).then(|| self.with(others, mark.at, open || elsewhere));
+        let mut all = (!others.is_empty()).then(|| self.with(others, mark.at, open || elsewhere));
         let among = match &mut all {
             Some(all) => all,
             None => &mut *self,

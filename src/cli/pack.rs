@@ -51,23 +51,28 @@ impl RuleArgs {
 /// Compiles the pack and reads the policy that a configuration names. `partitions` is that of
 /// the events topic, or 0 where agents are not spread.
 pub(super) fn build(config: &Config, engine: EngineKind, partitions: u32) -> Result<Pack, Failure> {
-    compile(config, rule_set(&config.patterns)?, engine, partitions)
+    compile(config, rule_set(&config.patterns)?, (engine, None), partitions)
 }
 
-/// The same for rules that are read already.
+/// The same for rules that are read already; of those that `earlier` has too, nothing is compiled.
 #[cfg(feature = "kafka")]
-pub(super) fn build_from(config: &Config, set: RuleSet, partitions: u32) -> Result<Pack, Failure> {
-    compile(config, set, config.engine, partitions)
+pub(super) fn build_after(
+    earlier: &Rules,
+    config: &Config,
+    set: RuleSet,
+    partitions: u32,
+) -> Result<Pack, Failure> {
+    compile(config, set, (config.engine, Some(earlier)), partitions)
 }
 
 fn compile(
     config: &Config,
     set: RuleSet,
-    engine: EngineKind,
+    (engine, earlier): (EngineKind, Option<&Rules>),
     partitions: u32,
 ) -> Result<Pack, Failure> {
     let hash = set.hash.clone();
-    let rules = Rules::compile(set, config.scan_limits(), engine)
+    let rules = Rules::compile_after(set, config.scan_limits(), engine, earlier)
         .context("cannot compile the rules")
         .map_err(Failure::usage)?;
     Ok(Pack { rules, step: step(config, partitions, hash)? })

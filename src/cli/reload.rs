@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
-use crate::detect::selftest;
+use crate::detect::selftest_after;
 use crate::patterns::{Rule, RuleSet};
 use crate::pipeline::run::Site;
 
@@ -188,7 +188,11 @@ impl<'a> Reloader<'a> {
         if set.hash == before.step.pack && policy.hash == before.step.setup.policy.hash {
             return Ok(Came::Same);
         }
-        let failures = selftest(&set).map_err(|error| error.to_string())?;
+        let mut changes = Changes::between(&before.rules.set, &set);
+        let built = pack::build_after(&before.rules, self.config, set, partitions)
+            .map_err(|failure| failure.to_string())?;
+        let failures = selftest_after(&built.rules.set, Some(&built.rules));
+        let failures = failures.map_err(|error| error.to_string())?;
         if !failures.is_empty() {
             let told: Vec<String> =
                 failures.iter().take(MISTAKES).map(ToString::to_string).collect();
@@ -198,9 +202,6 @@ impl<'a> Reloader<'a> {
                 told.join("; ")
             ));
         }
-        let mut changes = Changes::between(&before.rules.set, &set);
-        let built = pack::build_from(self.config, set, partitions)
-            .map_err(|failure| failure.to_string())?;
         changes.policy = built.step.setup.policy.hash != before.step.setup.policy.hash;
         // What is in force serves meanwhile.
         let go_on = || !self.site.stop.load(Ordering::Relaxed);

@@ -29,7 +29,7 @@ use crate::patterns::{Class, RuleSet};
 
 pub use cost::{Cost, costs};
 pub use limits::ScanLimits;
-pub use selftest::{Failure, Trial, selftest};
+pub use selftest::{Failure, Trial, selftest, selftest_after};
 pub use stream::{Since, Stream, Streamer};
 
 use confirm::Confirm;
@@ -57,7 +57,6 @@ pub struct Rules {
     /// Every expression, for every view.
     all: Engine,
     all_specs: Vec<SpecOf>,
-    specs: Vec<Spec>,
     /// One for each carrier.
     walkers: [OnceLock<Result<engine::Walker, CompileError>>; Carrier::ALL.len()],
     /// One for each rule, in the order of the set.
@@ -115,6 +114,20 @@ impl Rules {
         limits: ScanLimits,
         engine: EngineKind,
     ) -> Result<Self, CompileError> {
+        Self::compile_after(set, limits, engine, None)
+    }
+
+    /// The same, with what an earlier pack's compilation has of the same expressions: only what
+    /// changed is compiled.
+    ///
+    /// # Errors
+    /// As [`Rules::compile`].
+    pub fn compile_after(
+        set: RuleSet,
+        limits: ScanLimits,
+        engine: EngineKind,
+        earlier: Option<&Self>,
+    ) -> Result<Self, CompileError> {
         let (mut specs, mut all_specs) = (Vec::new(), Vec::new());
         let mut confirm = Vec::with_capacity(set.rules.len());
         let mut lists = context::Lists::default();
@@ -149,7 +162,7 @@ impl Rules {
             specs.push(Spec { regex, max_len: 64, group: 0, words: true });
             all_specs.push(of);
         }
-        let all = Engine::compile(&specs, kind(engine))
+        let all = Engine::compile_after(specs, kind(engine), earlier.map(|earlier| &earlier.all))
             .map_err(|error| of_rule(&set, &all_specs, error))?;
         let cues = mention::Cues::compile()
             .map_err(|reason| CompileError { rule: "(mention)".to_owned(), reason })?;
@@ -157,7 +170,6 @@ impl Rules {
         Ok(Self {
             all,
             all_specs,
-            specs,
             walkers: Default::default(),
             confirm,
             keyed,
@@ -220,7 +232,7 @@ impl Rules {
     pub fn walker(&self, carrier: Carrier) -> Result<&engine::Walker, CompileError> {
         let wanted = scan::wanted(&self.all_specs, bit(carrier), |_| true);
         let walker = self.walkers[carrier as usize].get_or_init(|| {
-            engine::Walker::compile(&self.specs, wanted)
+            engine::Walker::compile(self.all.specs(), wanted)
                 .map_err(|error| CompileError { rule: "(all)".to_owned(), reason: error.reason })
         });
         walker.as_ref().map_err(Clone::clone)

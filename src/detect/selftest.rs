@@ -34,6 +34,17 @@ const SEEDS: std::ops::Range<u64> = 1..4;
 /// # Errors
 /// The pack does not compile.
 pub fn selftest(set: &RuleSet) -> Result<Vec<Failure>, CompileError> {
+    selftest_after(set, None)
+}
+
+/// The same, with what `compiled` has of the pack's expressions.
+///
+/// # Errors
+/// As [`selftest`].
+pub fn selftest_after(
+    set: &RuleSet,
+    compiled: Option<&Rules>,
+) -> Result<Vec<Failure>, CompileError> {
     let mut failures = Vec::new();
     let kinds: &[EngineKind] = if cfg!(feature = "vectorscan") {
         &[EngineKind::Rust, EngineKind::Auto]
@@ -41,7 +52,7 @@ pub fn selftest(set: &RuleSet) -> Result<Vec<Failure>, CompileError> {
         &[EngineKind::Rust]
     };
     for &kind in kinds {
-        let rules = Rules::compile(set.clone(), ScanLimits::default(), kind)?;
+        let rules = Rules::compile_after(set.clone(), ScanLimits::default(), kind, compiled)?;
         let mut trial = Trial::new(&rules);
         for rule in &set.rules {
             for (examples, positive) in [(&rule.examples, true), (&rule.negative_examples, false)] {

@@ -658,7 +658,7 @@ impl<'a> Streamer<'a> {
                 let bytes = view_of(*reading).map_or(text.as_bytes(), View::bytes);
                 judge.hit(*of, bytes, hit.group_start..hit.group_end, span, *reading);
             }
-            let words = rules.specs.get(hit.spec as usize).is_some_and(|spec| spec.words);
+            let words = rules.all.specs().get(hit.spec as usize).is_some_and(|spec| spec.words);
             let end = if words {
                 value_of(*reading, hit).map_or(whole.end, |span| span.end).max(whole.start + 1)
             } else {

@@ -7,6 +7,8 @@
 //! window reaches as far behind the last start as a match can be long (or to the text's end), so no
 //! match is cut short; and assertions see the text around the window.
 
+use std::sync::Arc;
+
 use regex_automata::meta::{self, Cache};
 use regex_automata::util::iter::Searcher;
 use regex_automata::util::primitives::NonMaxUsize;
@@ -14,6 +16,7 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
 use super::exact::Exact;
+use super::first::Served;
 use super::gate::Gate;
 use super::{Match, Overflow, Spec};
 
@@ -49,10 +52,10 @@ pub(super) struct Expression {
     group: usize,
     /// Whether a match may begin where the last one's group ended.
     shares_edges: bool,
+    /// No match is shorter.
+    pub(super) shortest: usize,
     /// No match is longer; `None` for an expression without bound.
     longest: Option<usize>,
-    /// Searched for without a candidate, in every text with this property.
-    pub(super) everywhere: Option<Gate>,
 }
 
 impl Expression {
@@ -63,8 +66,15 @@ impl Expression {
             return Err(format!("group {group} is named, and the expression has {groups}"));
         }
         let exact = Exact::of(hir, &spec.regex, group > 0)?;
-        let longest = hir.properties().maximum_len();
-        Ok(Self { exact, group, shares_edges: spec.words, longest, everywhere: None })
+        let properties = hir.properties();
+        Ok(Self {
+            exact,
+            group,
+            shares_edges: spec.words,
+            // Nothing matches an expression without a least length.
+            shortest: properties.minimum_len().unwrap_or(usize::MAX),
+            longest: properties.maximum_len(),
+        })
     }
 
     /// Makes the automata if they have not been made.
@@ -75,7 +85,8 @@ impl Expression {
 
 /// Working memory of the second pass.
 pub(super) struct Confirm<'a> {
-    expressions: &'a [Expression],
+    expressions: &'a [Arc<Expression>],
+    /// Those that are searched for without a candidate, in every text with a property.
     everywhere: Vec<(Gate, u32)>,
     /// Made at the first candidate: most expressions never meet one.
     caches: Vec<Option<Cache>>,
@@ -83,10 +94,13 @@ pub(super) struct Confirm<'a> {
 }
 
 impl<'a> Confirm<'a> {
-    pub(super) fn new(expressions: &'a [Expression]) -> Self {
+    pub(super) fn new(expressions: &'a [Arc<Expression>], served: &[Served]) -> Self {
         let mut everywhere: Vec<_> = (0..)
-            .zip(expressions)
-            .filter_map(|(spec, each)| each.everywhere.map(|gate| (gate, spec)))
+            .zip(served)
+            .filter_map(|(spec, served)| match served {
+                Served::First(_) => None,
+                Served::Everywhere(gate) => Some((*gate, spec)),
+            })
             .collect();
         everywhere.sort_unstable();
         let caches = expressions.iter().map(|_| None).collect();

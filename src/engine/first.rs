@@ -13,7 +13,7 @@ use regex_syntax::hir::Hir;
 
 use super::confirm::Candidate;
 use super::gate::Gate;
-use super::literal::{Skeleton, Style};
+use super::literal::{Literal, Skeleton, Style};
 use super::place::Place;
 use super::superset::{Sought, What, sought};
 use super::trie::Trie;
@@ -22,12 +22,24 @@ use super::{CompileError, Kind, Overflow, Plan};
 /// Literals of so many bytes in all get a full table, some 200 bytes of memory for each.
 const MAX_TABLE: usize = 50_000;
 
-/// An expression to look for.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'h> {
-    pub(super) hir: &'h Hir,
-    /// Whether it is made of words, in any case.
-    pub(super) words: bool,
+/// What is looked for of one expression.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    style: Style,
+    /// Things of which each match holds one; nothing where no part of it is rare enough.
+    sought: Option<Vec<Sought>>,
+}
+
+impl Ways {
+    /// Of the expression of a number; `words`: it is made of words, in any case.
+    pub(super) fn of(spec: usize, hir: &Hir, words: bool) -> Self {
+        let style = style_of(words);
+        Self { style, sought: sought(spec as u32, hir, style) }
+    }
+}
+
+fn style_of(words: bool) -> Style {
+    if words { Style::Words } else { Style::Bytes }
 }
 
 /// How each expression is served.
@@ -49,7 +61,12 @@ impl From<&Served> for Plan {
 }
 
 pub(super) struct FirstPass {
+    /// In the order of the expressions.
     places: Vec<Place>,
+    /// What is looked for at each of them.
+    whats: Vec<(What, Gate)>,
+    /// For each expression whether it is looked for at all.
+    is_sought: Vec<bool>,
     /// Literals that begin where words do.
     words: Words,
     /// All others.
@@ -85,26 +102,26 @@ enum Search<'a> {
 }
 
 impl FirstPass {
-    /// Compiles all expressions; says how each is served.
+    /// Compiles all expressions; says how each is served. Tables that an earlier pass has, too, are
+    /// taken over.
     pub(super) fn compile(
-        all: &[Wanted<'_>],
+        all: Vec<Ways>,
         kind: Kind,
+        earlier: Option<&Self>,
     ) -> Result<(Self, Vec<Served>), CompileError> {
         let mut served = Vec::with_capacity(all.len());
         let mut ways = Vec::new();
-        for (spec, wanted) in (0..).zip(all) {
-            let style = if wanted.words { Style::Words } else { Style::Bytes };
-            let found = sought(spec, wanted.hir, style);
-            served.push(match found {
+        for Ways { style, sought } in all {
+            served.push(match sought {
                 Some(_) => Served::First(Vec::new()),
                 None => Served::Everywhere(Gate::Open),
             });
-            ways.extend(found.into_iter().flatten().map(|way| (style, way)));
+            ways.extend(sought.into_iter().flatten().map(|way| (style, way)));
         }
         let error = |reason| CompileError { spec: None, reason };
         #[cfg(feature = "vectorscan")]
         if kind != Kind::Rust {
-            match vectorscan::compile(&ways, served.clone()) {
+            match vectorscan::compile(&ways, served.clone(), earlier) {
                 Err(_) if kind == Kind::Auto => {}
                 compiled => return compiled.map_err(error),
             }
@@ -113,13 +130,14 @@ impl FirstPass {
         if kind == Kind::Vectorscan {
             return Err(error("this build has no Vectorscan (feature `vectorscan`)".to_owned()));
         }
-        Self::rust(&ways, served).map_err(error)
+        Self::rust(&ways, served, earlier).map_err(error)
     }
 
     /// With aho-corasick for literals; who needs a piece runs over every text that may hold one.
     fn rust(
         ways: &[(Style, Sought)],
         mut served: Vec<Served>,
+        earlier: Option<&Self>,
     ) -> Result<(Self, Vec<Served>), String> {
         for of_spec in ways.chunk_by(|(_, a), (_, b)| a.place.spec == b.place.spec) {
             let gates = of_spec.iter().map(|(_, way)| match &way.what {
@@ -133,9 +151,32 @@ impl FirstPass {
                 served[spec as usize] = Served::Everywhere(same.unwrap_or(Gate::Open));
             }
         }
+        let before = match earlier {
+            Some(Self { automata: Automata::Rust(all), tables, .. }) => {
+                Some((tables.as_slice(), all.as_slice()))
+            }
+            _ => None,
+        };
+        let made = |table: &Table| match table.same(before) {
+            Some(known) => Ok(AhoCorasick::clone(known)),
+            None => automaton(table),
+        };
         Self::of(ways, served, |tables| {
-            tables.iter().map(automaton).collect::<Result<_, _>>().map(Automata::Rust)
+            tables.iter().map(made).collect::<Result<_, _>>().map(Automata::Rust)
         })
+    }
+
+    /// What it has found out of an expression, for one that is the same and has another number.
+    pub(super) fn ways(&self, spec: usize, as_spec: usize, words: bool) -> Ways {
+        let from = self.places.partition_point(|place| (place.spec as usize) < spec);
+        let of_spec = self.places[from..].iter().take_while(|place| place.spec as usize == spec);
+        let sought = of_spec.zip(&self.whats[from..]).map(|(place, (what, gate))| Sought {
+            what: what.clone(),
+            gate: *gate,
+            place: place.of_spec(as_spec as u32),
+        });
+        let is_sought = self.is_sought[spec];
+        Ways { style: style_of(words), sought: is_sought.then(|| sought.collect()) }
     }
 
     /// The tables of what is served by literals, and automata over them.
@@ -144,21 +185,29 @@ impl FirstPass {
         mut served: Vec<Served>,
         automata: impl FnOnce(&[Table]) -> Result<Automata, String>,
     ) -> Result<(Self, Vec<Served>), String> {
+        let is_first = |served: &Served| matches!(served, Served::First(_));
+        let mut is_sought: Vec<bool> = served.iter().map(is_first).collect();
+        for (_, way) in ways {
+            is_sought[way.place.spec as usize] = true;
+        }
         let places: Vec<Place> = ways.iter().map(|(_, way)| way.place.clone()).collect();
+        let whats = ways.iter().map(|(_, way)| (way.what.clone(), way.gate)).collect();
         let mut words: BTreeMap<Vec<u8>, Vec<(u32, Gate)>> = BTreeMap::new();
         let mut tables: BTreeMap<(Style, Gate), Waitings> = BTreeMap::new();
         for (at, (style, way)) in (0..).zip(ways) {
             if let What::Literals(literals) = &way.what
                 && let Served::First(texts) = &mut served[way.place.spec as usize]
             {
-                texts.extend(literals.texts.iter().map(|text| text.escape_ascii().to_string()));
-                for text in &literals.texts {
-                    if literals.at_starts {
+                for Literal { text, lead, at_start } in &literals.all {
+                    texts.push(text.escape_ascii().to_string());
+                    if *at_start {
                         words.entry(text.clone()).or_default().push((at, way.gate));
                         continue;
                     }
-                    let table = tables.entry((*style, way.gate)).or_default();
-                    let waiting = Waiting { place: at, lead: literals.lead };
+                    let is_foreign = *style == Style::Words && !text.is_ascii();
+                    let gate = if is_foreign { Gate::Foreign } else { way.gate };
+                    let table = tables.entry((*style, gate)).or_default();
+                    let waiting = Waiting { place: at, lead: *lead };
                     table.entry(text.clone()).or_default().push(waiting);
                 }
             }
@@ -181,7 +230,7 @@ impl FirstPass {
             Words { trie: Trie::new(&texts), waiting, specs }
         };
         let automata = automata(&tables)?;
-        Ok((Self { places, words, tables, automata }, served))
+        Ok((Self { places, whats, is_sought, words, tables, automata }, served))
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -322,6 +371,15 @@ struct Waiting {
 
 type Waitings = BTreeMap<Vec<u8>, Vec<Waiting>>;
 
+impl Table {
+    /// What an earlier pass made of the same texts.
+    fn same<'e, T>(&self, earlier: Option<(&[Self], &'e [T])>) -> Option<&'e T> {
+        let (tables, made) = earlier?;
+        let is_same = |table: &Self| table.style == self.style && table.texts == self.texts;
+        made.get(tables.iter().position(is_same)?)
+    }
+}
+
 /// The candidates of one text.
 struct Offers<'o> {
     places: &'o [Place],
@@ -362,36 +420,37 @@ impl Offers<'_> {
 mod vectorscan {
     //! The binding is used for block scans without start-of-match and nothing else.
 
+    use std::collections::BTreeMap;
     use std::fmt::Write as _;
+    use std::sync::Arc;
 
     use vectorscan_rs::{BlockDatabase, BlockScanner, Error, Flag, Pattern, Scan};
 
     use super::super::gate::Gate;
     use super::super::literal::{SLACK, Style};
-    use super::super::superset::{Sought, What};
+    use super::super::superset::{Piece, Sought, What};
     use super::{Automata, FirstPass, Found, Gates, Offers, Overflow, Served, Table};
 
     /// A view that is read for words alone costs nothing of the others.
     pub(super) struct Databases {
         /// One for each table.
-        literals: Vec<BlockDatabase>,
+        literals: Vec<Arc<BlockDatabase>>,
         pieces: Vec<Pieces>,
     }
 
     /// Pieces of shapes without a literal.
     struct Pieces {
         gate: Gate,
-        database: BlockDatabase,
+        database: Arc<BlockDatabase>,
         all: Vec<Pieced>,
         specs: Vec<u32>,
     }
 
-    #[derive(Clone)]
+    /// A piece, with the places and the expressions that wait for it.
     struct Pieced {
         text: String,
         width: (usize, usize),
-        place: u32,
-        spec: u32,
+        waiting: Vec<(u32, u32)>,
     }
 
     /// What Vectorscan does not compile, and why.
@@ -434,20 +493,30 @@ mod vectorscan {
     pub(super) fn compile(
         ways: &[(Style, Sought)],
         mut served: Vec<Served>,
+        earlier: Option<&FirstPass>,
     ) -> Result<(FirstPass, Vec<Served>), String> {
+        let before = match earlier {
+            Some(FirstPass { automata: Automata::Vectorscan(all), tables, .. }) => {
+                Some((tables.as_slice(), all))
+            }
+            _ => None,
+        };
+        let known = before.map_or(&[][..], |(_, all)| &all.pieces);
         let pieces = loop {
             let each = Gate::ALL.into_iter().map(|gate| {
-                let of_gate = (0..).zip(ways).filter_map(|(place, (_, way))| match &way.what {
-                    What::Piece(piece)
-                        if way.gate == gate
-                            && matches!(served[way.place.spec as usize], Served::First(_)) =>
+                let mut of_gate: BTreeMap<&str, Pieced> = BTreeMap::new();
+                for (place, (_, way)) in (0..).zip(ways) {
+                    let spec = way.place.spec;
+                    if let What::Piece(Piece { text, width }) = &way.what
+                        && way.gate == gate
+                        && matches!(served[spec as usize], Served::First(_))
                     {
-                        let (text, width) = (piece.text.clone(), piece.width);
-                        Some(Pieced { text, width, place, spec: way.place.spec })
+                        let fresh =
+                            || Pieced { text: text.clone(), width: *width, waiting: Vec::new() };
+                        of_gate.entry(text).or_insert_with(fresh).waiting.push((place, spec));
                     }
-                    _ => None,
-                });
-                Pieces::compile(gate, of_gate.collect())
+                }
+                Pieces::compile(gate, of_gate.into_values().collect(), known)
             });
             match each.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>() {
                 Ok(pieces) => break pieces,
@@ -458,12 +527,19 @@ mod vectorscan {
             }
         };
         for piece in pieces.iter().flat_map(|pieces| &pieces.all) {
-            if let Served::First(texts) = &mut served[piece.spec as usize] {
-                texts.push(piece.text.clone());
+            for (_, spec) in &piece.waiting {
+                if let Served::First(texts) = &mut served[*spec as usize] {
+                    texts.push(piece.text.clone());
+                }
             }
         }
         FirstPass::of(ways, served, |tables| {
-            let literals = tables.iter().map(literals).collect::<Result<_, _>>()?;
+            let known = before.map(|(tables, all)| (tables, all.literals.as_slice()));
+            let made = |table: &Table| match table.same(known) {
+                Some(database) => Ok(Arc::clone(database)),
+                None => literals(table).map(Arc::new),
+            };
+            let literals = tables.iter().map(made).collect::<Result<_, _>>()?;
             Ok(Automata::Vectorscan(Databases { literals, pieces }))
         })
     }
@@ -499,9 +575,19 @@ mod vectorscan {
     }
 
     impl Pieces {
-        fn compile(gate: Gate, all: Vec<Pieced>) -> Result<Option<Self>, Refused> {
+        fn compile(gate: Gate, all: Vec<Pieced>, known: &[Self]) -> Result<Option<Self>, Refused> {
             if all.is_empty() {
                 return Ok(None);
+            }
+            let specs =
+                all.iter().flat_map(|piece| &piece.waiting).map(|(_, spec)| *spec).collect();
+            let is_same = |known: &&Self| {
+                let texts = known.all.iter().map(|piece| &piece.text);
+                texts.eq(all.iter().map(|piece| &piece.text))
+            };
+            if let Some(same) = known.iter().find(is_same) {
+                let database = Arc::clone(&same.database);
+                return Ok(Some(Self { gate, database, all, specs }));
             }
             let pattern = |(id, piece): (u32, &Pieced)| {
                 Pattern::new(piece.text.clone().into_bytes(), Flag::empty(), Some(id))
@@ -510,12 +596,12 @@ mod vectorscan {
             let database = database.map_err(|error| match error {
                 Error::HyperscanCompile(reason, index) => {
                     let refused = usize::try_from(index).ok().and_then(|index| all.get(index));
-                    Refused { spec: refused.map(|piece| piece.spec), reason }
+                    let spec = refused.and_then(|piece| piece.waiting.first());
+                    Refused { spec: spec.map(|(_, spec)| *spec), reason }
                 }
                 error => Refused { spec: None, reason: error.to_string() },
             })?;
-            let specs = all.iter().map(|piece| piece.spec).collect();
-            Ok(Some(Self { gate, database, all, specs }))
+            Ok(Some(Self { gate, database: Arc::new(database), all, specs }))
         }
     }
 
@@ -543,7 +629,8 @@ mod vectorscan {
                 if specs.iter().any(|&spec| (offers.wanted)(spec)) && gates.pass(*gate) {
                     scan(block, self.text.of(offers.haystack), &mut |piece, end| {
                         let piece = all.get(piece).ok_or(Overflow)?;
-                        offers.piece(piece.place, piece.width, end)
+                        let mut waiting = piece.waiting.iter();
+                        waiting.try_for_each(|(place, _)| offers.piece(*place, piece.width, end))
                     })?;
                 }
             }

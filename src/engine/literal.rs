@@ -33,15 +33,20 @@ pub(super) enum Style {
 /// Literals of which every match holds one, at the beginning of one of its parts.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Literals {
-    /// Sorted; none begins with another.
-    pub(super) texts: Vec<Vec<u8>>,
-    /// What stands before the part in each literal: a space of the skeleton, or nothing.
-    pub(super) lead: usize,
-    /// Whether the part begins at one of the skeleton's [starts](Skeleton::starts) in every match.
-    /// The texts are then those of a skeleton.
-    pub(super) at_starts: bool,
+    pub(super) all: Vec<Literal>,
     /// How rare it is that one of them stands at a place.
     pub(super) bits: f64,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Literal {
+    pub(super) text: Vec<u8>,
+    /// What stands before the part in it: a space of the skeleton, or nothing.
+    pub(super) lead: usize,
+    /// Whether it begins at one of the skeleton's [starts](Skeleton::starts) in every match. It is
+    /// then one of a skeleton.
+    pub(super) at_start: bool,
 }
 
 /// What might become [`Literals`]: texts as they grew from one part, and how rare they are.
@@ -87,51 +92,63 @@ impl Grown {
 impl Literals {
     /// What grew from the part `at`, as it is looked for.
     pub(super) fn new(style: Style, row: &[Part], at: usize, grown: Grown) -> Self {
-        let Grown { mut texts, bits } = grown;
-        let long_enough = |text: &Vec<u8>| text.len() >= SHORTEST;
-        let at_starts = begins_a_word(row, at) && texts.iter().all(long_enough);
-        let behind_gap = |before: usize| row[before].node.is_gap();
-        let lead = style == Style::Words && !at_starts && at.checked_sub(1).is_some_and(behind_gap);
-        if lead {
-            for text in &mut texts {
+        let free = stands_free(row, at);
+        let behind_gap = at.checked_sub(1).is_some_and(|before| row[before].node.is_gap());
+        let begins = |text: &[u8]| {
+            let Some(&first) = text.first() else { return false };
+            text.len() >= SHORTEST
+                && match style {
+                    // Every sign is a start.
+                    Style::Words => first.is_ascii() && (free || !first.is_ascii_alphanumeric()),
+                    Style::Bytes => free && is_of_word(first),
+                }
+        };
+        let mut starting = Vec::new();
+        let mut all = Vec::with_capacity(grown.texts.len());
+        for mut text in grown.texts {
+            if begins(&text) {
+                starting.push(if style == Style::Bytes { skeleton_of(&text) } else { text });
+                continue;
+            }
+            let has_lead = style == Style::Words && behind_gap;
+            if has_lead {
                 text.insert(0, b' ');
             }
+            all.push(Literal { text, lead: usize::from(has_lead), at_start: false });
         }
-        if at_starts && style == Style::Bytes {
-            for text in &mut texts {
-                *text = skeleton_of(text);
-            }
-            texts.sort_unstable();
-            texts.dedup_by(|text, before| text.starts_with(before));
-        }
-        Self { texts, lead: usize::from(lead), at_starts, bits }
+        starting.sort_unstable();
+        starting.dedup_by(|text, before| text.starts_with(before));
+        all.extend(starting.into_iter().map(|text| Literal { text, lead: 0, at_start: true }));
+        Self { all, bits: grown.bits }
     }
 }
 
-/// Whether the part at `at` begins, in every match, with a letter or digit (or a `|` in place of
-/// one) that stands behind neither.
-fn begins_a_word(row: &[Part], at: usize) -> bool {
-    let (before, after) = row.split_at(at);
-    let of_word =
-        |set: &ByteSet| set.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'|');
-    let mut first = Ends::default();
-    for part in after {
-        if first.may_be_none {
-            first = first.then(Ends::of(&part.node, false));
-        }
-        if !part.whole {
-            break;
-        }
-    }
+/// Letters and digits, and the sign that is read as a letter.
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'|'
+}
+
+/// Whether in no match a letter or digit stands right before the part at `at`.
+fn stands_free(row: &[Part], at: usize) -> bool {
     let mut last = Ends::default();
-    for part in before.iter().rev() {
+    for part in row[..at].iter().rev() {
         if last.may_be_none {
             let any = Ends { bytes: ByteSet::all(), may_be_none: false };
             last = last.then(if part.whole { Ends::of(&part.node, true) } else { any });
         }
     }
-    let in_word = |set: &ByteSet| set.bytes().any(|byte| byte.is_ascii_alphanumeric());
-    !first.may_be_none && of_word(&first.bytes) && !last.may_be_none && !in_word(&last.bytes)
+    !last.may_be_none && !last.bytes.bytes().any(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether the part at `at` goes on in the middle of a word in every match: it would look rarer
+/// than the word is.
+pub(super) fn is_inside_word(row: &[Part], at: usize) -> bool {
+    let of_word = |ends: Ends| {
+        !ends.may_be_none && ends.bytes.len() > 0 && ends.bytes.bytes().all(is_of_word)
+    };
+    let before = at.checked_sub(1).and_then(|before| row.get(before));
+    before.is_some_and(|before| before.whole && of_word(Ends::of(&before.node, true)))
+        && of_word(Ends::of(&row[at].node, false))
 }
 
 /// What matches of a node begin or end with.
@@ -307,8 +324,9 @@ impl Growth {
         }
         match first {
             Some(byte) => {
-                let texts = &mut self.growing[..starts];
-                texts.iter_mut().for_each(|text| self.style.push(text, byte));
+                for text in &mut self.growing[..starts] {
+                    self.style.push(text, byte);
+                }
             }
             None => self.growing.clear(),
         }
@@ -367,7 +385,10 @@ impl Skeleton {
         // Whether the byte before is of a gap, in the lowest bit.
         let mut before = 0;
         for eight in whole {
-            let folded = eight.map(|byte| SKELETON[usize::from(byte)]);
+            let mut folded = [0; 8];
+            for (to, byte) in folded.iter_mut().zip(eight) {
+                *to = SKELETON[usize::from(*byte)];
+            }
             let gaps = spaces(u64::from_le_bytes(folded));
             if gaps & (gaps << 8 | before << 7) == 0 {
                 // No gap goes on, as mostly.
@@ -389,8 +410,8 @@ impl Skeleton {
         }
     }
 
-    /// Where in the skeleton a letter or digit stands behind neither, and where a `|` does, which
-    /// may be taken for a letter and is none.
+    /// Where in the skeleton a letter or digit stands behind neither, and where a sign does that is
+    /// no gap.
     pub(super) fn starts(&self) -> &[u32] {
         &self.starts
     }
@@ -406,7 +427,7 @@ impl Skeleton {
             }
             let place = (at + out) as usize;
             let begins = is_in_word(place) && !place.checked_sub(1).is_some_and(is_in_word);
-            if begins || text.get(place) == Some(&b'|') {
+            if begins || text.get(place).is_some_and(|byte| is_sign(*byte)) {
                 self.starts.push(at);
             }
         }
@@ -466,18 +487,25 @@ fn spaces(eight: u64) -> u64 {
 /// What a literal is in a skeleton. It stands in the skeleton of each text that holds it.
 fn skeleton_of(literal: &[u8]) -> Vec<u8> {
     let mut skeleton = Vec::with_capacity(literal.len());
-    literal.iter().for_each(|&byte| Style::Words.push(&mut skeleton, Style::Words.folded(byte)));
+    for &byte in literal {
+        Style::Words.push(&mut skeleton, Style::Words.folded(byte));
+    }
     skeleton
 }
 
-/// Where letters and digits of a skeleton stand behind neither; eight bytes at a time, a sign of
-/// each in its highest bit.
+/// Whether a byte is ASCII and neither a letter nor a digit nor of a gap.
+fn is_sign(byte: u8) -> bool {
+    byte.is_ascii() && !byte.is_ascii_alphanumeric() && SKELETON[usize::from(byte)] != b' '
+}
+
+/// Where letters and digits of a skeleton stand behind neither, and signs; eight bytes at a time,
+/// an answer for each in its highest bit.
 fn starts_of(skeleton: &[u8], out: &mut Vec<u32>) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * EACH;
     let mut before = 0;
     let (whole, rest) = skeleton.as_chunks::<8>();
-    let mut last = [0; 8];
+    let mut last = [b' '; 8];
     last[..rest.len()].copy_from_slice(rest);
     for (at, eight) in (0..).step_by(8).zip(whole.iter().chain([&last])) {
         let eight = u64::from_le_bytes(*eight);
@@ -486,8 +514,10 @@ fn starts_of(skeleton: &[u8], out: &mut Vec<u32>) {
         let from = |first: u8| low + u64::from(0x80 - first) * EACH;
         let letters = from(b'a') & !from(b'z' + 1);
         let digits = from(b'0') & !from(b'9' + 1);
-        let words = (letters | digits) & !eight & HIGH;
-        let mut starts = words & !(words << 8 | before);
+        let ascii = !eight & HIGH;
+        let words = (letters | digits) & ascii;
+        let signs = ascii & !words & !spaces(eight);
+        let mut starts = words & !(words << 8 | before) | signs;
         before = words >> 56;
         while starts != 0 {
             out.push(at + starts.trailing_zeros() / 8);
@@ -909,7 +939,9 @@ mod tests {
 
     #[test]
     fn what_begins_a_word_in_every_match_is_known() {
-        let starts = |regex: &str| literals(Style::Bytes, regex).iter().any(|of| of.at_starts);
+        let starts = |regex: &str| {
+            literals(Style::Bytes, regex).iter().flat_map(|of| &of.all).any(|one| one.at_start)
+        };
         for begins in [
             r"\bkey",
             r"(?:\b|_)(?:key|api)",
@@ -917,6 +949,7 @@ mod tests {
             r"[a-z]*[ .]{1,3}(?:key|kin)",
             r"\b[|k]ey",
             r"(?:-|\b)_?key",
+            r"\b(?:key|-key)",
         ] {
             assert!(starts(begins), "{begins}");
         }
@@ -930,7 +963,6 @@ mod tests {
             r"[^a-z]key",
             r"\bke",
             r"(?:\b|\B)key",
-            r"\b(?:key|-key)",
             "é+key",
         ] {
             assert!(!starts(not), "{not}");
@@ -940,8 +972,8 @@ mod tests {
     #[test]
     fn shapes_at_starts_are_looked_for_in_skeletons() {
         let all = literals(Style::Bytes, r"\b(?:AB_l|AB-1-|ab i)");
-        let texts: Vec<_> = all.iter().filter(|of| of.at_starts).map(|of| &of.texts).collect();
-        assert_eq!(texts, [&[b"ab i".to_vec()]]);
+        let texts = all.iter().flat_map(|of| &of.all).filter(|one| one.at_start);
+        assert_eq!(texts.map(|one| &one.text).collect::<Vec<_>>(), [b"ab i"]);
     }
 
     #[test]
@@ -952,7 +984,7 @@ mod tests {
             let place = |at: &u32| skeleton.place(*at as usize).unwrap();
             skeleton.starts().iter().map(place).collect::<Vec<_>>()
         };
-        assert_eq!(starts("Act as_if,  (x1) 9-é7"), [0, 4, 7, 13, 17, 21]);
+        assert_eq!(starts("Act as_if,  (x1) 9-é7"), [0, 4, 7, 12, 13, 15, 17, 21]);
         assert_eq!(starts("a|b ||"), [0, 1, 2, 4, 5]);
         assert!(starts("").is_empty());
     }
@@ -966,9 +998,7 @@ mod tests {
             skeleton.read(text);
             let is_in_word = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
             let wanted: Vec<usize> = (0..text.len())
-                .filter(|&at| {
-                    text[at] == b'|' || is_in_word(at) && (at == 0 || !is_in_word(at - 1))
-                })
+                .filter(|&at| is_sign(text[at]) || is_in_word(at) && (at == 0 || !is_in_word(at - 1)))
                 .collect();
             let places: Vec<usize> =
                 skeleton.starts().iter().map(|&at| skeleton.place(at as usize).unwrap()).collect();

@@ -6,9 +6,9 @@
 //! what `regex::bytes::Regex::find_iter` (Unicode off) finds in the whole text. Both engines give
 //! the same matches; a test holds them to it. Views, validators and context are for `detect`.
 
+use std::collections::HashMap;
 use std::fmt;
-
-use regex_syntax::hir::Hir;
+use std::sync::Arc;
 
 mod confirm;
 mod exact;
@@ -25,13 +25,13 @@ mod walk;
 pub use confirm::{Candidate, Work};
 use confirm::{Confirm, Expression};
 pub(crate) use exact::Exact;
-use first::{FirstPass, FirstScan, Served, Wanted};
+use first::{FirstPass, FirstScan, Served, Ways};
 pub(crate) use parse::Parser;
 use parse::parse;
 pub use walk::{Walk, Walked, Walker};
 
 /// One expression to look for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Spec {
     /// Syntax of the `regex` crate, read with Unicode off.
     pub regex: String,
@@ -99,7 +99,9 @@ pub enum Plan {
 
 /// Compiled expressions; immutable, shared by all threads, swapped whole.
 pub struct Engine {
-    expressions: Vec<Expression>,
+    specs: Vec<Spec>,
+    expressions: Vec<Arc<Expression>>,
+    served: Vec<Served>,
     plans: Vec<Plan>,
     first: FirstPass,
     shortest: usize,
@@ -121,27 +123,46 @@ impl Engine {
     /// [`CompileError`] names the first expression that is not valid or too large, or says that
     /// Vectorscan was asked for and is not there.
     pub fn compile(specs: &[Spec], kind: Kind) -> Result<Self, CompileError> {
+        Self::compile_after(specs.to_vec(), kind, None)
+    }
+
+    /// The same, with what an earlier engine has made of the expressions that both have. The engine
+    /// does not differ from one that is compiled anew.
+    ///
+    /// # Errors
+    /// As [`Engine::compile`].
+    pub fn compile_after(
+        specs: Vec<Spec>,
+        kind: Kind,
+        earlier: Option<&Self>,
+    ) -> Result<Self, CompileError> {
+        let known: HashMap<&Spec, usize> =
+            earlier.iter().flat_map(|earlier| earlier.specs.iter().zip(0..)).collect();
         let mut expressions = Vec::with_capacity(specs.len());
-        let mut hirs = Vec::with_capacity(specs.len());
+        let mut ways = Vec::with_capacity(specs.len());
         let mut parser = Parser::default();
         for (at, spec) in specs.iter().enumerate() {
+            if let (Some(earlier), Some(&same)) = (earlier, known.get(spec)) {
+                expressions.push(Arc::clone(&earlier.expressions[same]));
+                ways.push(earlier.first.ways(same, at, spec.words));
+                continue;
+            }
             let error = |reason: String| CompileError { spec: Some(at), reason };
             let hir = parser.parse(&spec.regex).map_err(error)?;
-            expressions.push(Expression::compile(&hir, spec).map_err(error)?);
-            hirs.push(hir);
+            expressions.push(Arc::new(Expression::compile(&hir, spec).map_err(error)?));
+            ways.push(Ways::of(at, &hir, spec.words));
         }
-        let all: Vec<Wanted<'_>> =
-            hirs.iter().zip(specs).map(|(hir, spec)| Wanted { hir, words: spec.words }).collect();
-        let (first, served) = FirstPass::compile(&all, kind)?;
-        for (expression, served) in expressions.iter_mut().zip(&served) {
-            if let Served::Everywhere(gate) = served {
-                expression.everywhere = Some(*gate);
-            }
-        }
+        let (first, served) =
+            FirstPass::compile(ways, kind, earlier.map(|earlier| &earlier.first))?;
         let plans = served.iter().map(Plan::from).collect();
-        let least = |hir: &Hir| hir.properties().minimum_len().unwrap_or(usize::MAX);
-        let shortest = hirs.iter().map(least).min().unwrap_or(usize::MAX);
-        Ok(Self { expressions, plans, first, shortest })
+        let shortest = expressions.iter().map(|each| each.shortest).min().unwrap_or(usize::MAX);
+        Ok(Self { specs, expressions, served, plans, first, shortest })
+    }
+
+    /// What it was compiled from.
+    #[must_use]
+    pub fn specs(&self) -> &[Spec] {
+        &self.specs
     }
 
     /// Makes all exact automata that no text has asked for so far, so that none waits for its own.
@@ -162,7 +183,7 @@ impl Engine {
     pub fn scanner(&self) -> Scanner<'_> {
         Scanner {
             first: self.first.scanner(),
-            confirm: Confirm::new(&self.expressions),
+            confirm: Confirm::new(&self.expressions, &self.served),
             candidates: Vec::new(),
             limit: 100_000,
         }

@@ -74,6 +74,10 @@ impl Reading<'_> {
     fn concat(&mut self, depth: usize) -> Option<Hir> {
         let mut row = Vec::new();
         while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
+            // Lists of words say so of each word.
+            if !self.caseless.is_empty() && self.take("(?i)") {
+                continue;
+            }
             let atom = self.atom(depth)?;
             row.push(self.repeated(atom)?);
         }
@@ -189,6 +193,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::patterns::Rule;
 
     fn same(regex: &str) {
         let quick = Parser::default().quick(regex);
@@ -200,7 +205,11 @@ mod tests {
         let set = crate::patterns::load(&crate::patterns::builtin()).unwrap();
         let mut parser = Parser::default();
         let (mut all, mut fast) = (0, 0);
-        for regex in set.rules.iter().flat_map(|rule| &rule.exprs).map(|expr| &expr.regex) {
+        let words = |rule: &Rule| [rule.near.clone(), rule.not_near.clone()];
+        let words = set.rules.iter().flat_map(words).flatten().map(|near| near.regex);
+        let exprs =
+            set.rules.iter().flat_map(|rule| rule.exprs.iter().map(|expr| expr.regex.clone()));
+        for regex in &exprs.chain(words).collect::<Vec<_>>() {
             let quick = parser.quick(regex);
             (all, fast) = (all + 1, fast + usize::from(quick.is_some()));
             assert!(quick.is_none() || quick == whole(regex).ok(), "{regex}");
@@ -211,11 +220,65 @@ mod tests {
     #[test]
     fn odd_expressions_are_read_as_ever() {
         for regex in [
-            "", "(?i)", "()", "(?:)", "|", "a||b", "(a|)", "(?i)(?:ß|é)x", "a{2}{3}", "a{2,1}", "a{,3}", "a{ 2 }",
-            "a{99999999999}", "(", ")", "a)", "(?:a", "[", "[]a]", "[^]a]", "[a[b]]", "[a&&b]", r"\", r"\x", r"\x4",
-            r"\x{41}", r"\xC3\xA9", r"(?i)\x41", r"\b{start}a", r"\<a", r"\1", r"\pL", r"[\]\x41-\x5A]", "a**", "a+?",
-            "*", "a|*", "(?P<n>a)", "(?-i:a)", "(?s).", "^a$.", r"\.\-\ ", "{", "}", "]", "é?", "(?i)é{2}", "((a)(b))?(c)",
-            r"[\", "[a", "a{1", "a{1,2", "a{+1}",
+            "",
+            "(?i)",
+            "()",
+            "(?:)",
+            "|",
+            "a||b",
+            "(a|)",
+            "(?i)(?:ß|é)x",
+            "a{2}{3}",
+            "a{2,1}",
+            "a{,3}",
+            "a{ 2 }",
+            "a{99999999999}",
+            "(",
+            ")",
+            "a)",
+            "(?:a",
+            "[",
+            "[]a]",
+            "[^]a]",
+            "[a[b]]",
+            "[a&&b]",
+            r"\",
+            r"\x",
+            r"\x4",
+            r"\x{41}",
+            r"\xC3\xA9",
+            r"(?i)\x41",
+            r"\b{start}a",
+            r"\<a",
+            r"\1",
+            r"\pL",
+            r"[\]\x41-\x5A]",
+            "a**",
+            "a+?",
+            "*",
+            "a|*",
+            "(?P<n>a)",
+            "(?-i:a)",
+            "(?s).",
+            "^a$.",
+            r"\.\-\ ",
+            "{",
+            "}",
+            "]",
+            "é?",
+            "(?i)é{2}",
+            "((a)(b))?(c)",
+            r"[\",
+            "[a",
+            "a{1",
+            "a{1,2",
+            "a{+1}",
+            "(?i)a|(?i)b",
+            "(?i)(?i)",
+            "(?i)(a(?i)b)c",
+            "(?i)+",
+            "a(?i)b",
+            "(?i)a(?i){2}",
         ] {
             same(regex);
         }

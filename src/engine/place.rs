@@ -10,7 +10,7 @@ use super::confirm::Candidate;
 use super::node::{ByteSet, Node};
 
 /// Ways to walk are followed so many bytes far.
-const REACH: u32 = u128::BITS - 1;
+const REACH: u32 = u64::BITS - 1;
 
 /// A part of an expression.
 #[derive(Clone, Debug)]
@@ -84,13 +84,20 @@ impl Place {
         }
     }
 
+    /// The same place of an expression that has another number.
+    pub(super) fn of_spec(&self, spec: u32) -> Self {
+        Self { spec, ..self.clone() }
+    }
+
     /// Where a match may start of which the part begins at `start`; nothing if none can.
     pub(super) fn candidate(&self, text: &[u8], start: usize) -> Option<Candidate> {
         // What was found stands ahead, so what stands behind it says more.
-        let starts = Walk { text, from: start, back: true }.row(&self.behind, 0);
-        if starts == Some(0)
-            || (Walk { text, from: start, back: false }).row(&self.ahead, 0) == Some(0)
-        {
+        let starts = Walk::<true> { text, from: start }.row(&self.behind, 1);
+        if starts == Some(0) {
+            return None;
+        }
+        let ends = Walk::<false> { text, from: start }.row(&self.ahead, 1);
+        if ends == Some(0) {
             return None;
         }
         let (from, to) = match starts {
@@ -246,104 +253,106 @@ fn first(steps: &[Step]) -> Option<ByteSet> {
 
 /// Follows steps through a text, from a place on or back from it. Distances from there are
 /// bits; `None` is farther than can be told.
-struct Walk<'t> {
+struct Walk<'t, const BACK: bool> {
     text: &'t [u8],
     from: usize,
-    back: bool,
 }
 
-impl Walk<'_> {
-    /// Where a row of steps may end that begins at one distance.
-    fn row(&self, steps: &[Step], start: u32) -> Option<u128> {
-        let mut ends = 1_u128 << start;
+impl<const BACK: bool> Walk<'_, BACK> {
+    /// Where a row of steps may end that begins at one of some distances.
+    fn row(&self, steps: &[Step], mut starts: u64) -> Option<u64> {
         for step in steps {
-            ends = self.step(step, ends)?;
-            if ends == 0 {
+            starts = self.step(step, starts)?;
+            if starts == 0 {
                 break;
             }
         }
-        Some(ends)
+        Some(starts)
     }
 
-    fn step(&self, step: &Step, mut starts: u128) -> Option<u128> {
+    fn step(&self, step: &Step, starts: u64) -> Option<u64> {
         let mut ends = 0;
-        while starts != 0 {
-            let start = starts.trailing_zeros();
-            starts &= starts - 1;
-            match step {
-                Step::Sets(sets) => {
-                    let end = start + sets.len() as u32;
-                    if end > REACH {
-                        return None;
-                    }
+        match step {
+            Step::Sets(sets) => {
+                for start in each(starts) {
                     let fits = |(at, set): (u32, &ByteSet)| {
                         self.byte(start + at).is_some_and(|byte| set.has(byte))
                     };
                     if (0..).zip(sets).all(fits) {
-                        ends |= 1 << end;
+                        ends |= bit(start + sets.len() as u32)?;
                     }
                 }
-                Step::Run(set, least, most) => {
-                    if start + most > REACH {
-                        return None;
+            }
+            Step::Run(set, least, most) => {
+                for start in each(starts) {
+                    let mut count = 0;
+                    while count < *most
+                        && self.byte(start + count).is_some_and(|byte| set.has(byte))
+                    {
+                        count += 1;
                     }
-                    let fits = |at: &u32| self.byte(start + at).is_some_and(|byte| set.has(byte));
-                    let count = (0..*most).take_while(fits).count() as u32;
                     if count >= *least {
                         // One bit for each count from the least on.
-                        ends |= ((2 << (count - least)) - 1) << (start + least);
+                        let farthest = bit(start + count)?;
+                        ends |= (farthest | (farthest - 1)) & !((1 << (start + least)) - 1);
                     }
                 }
-                Step::Edge(look) => {
-                    let at = self.place(start)?;
-                    if holds(*look, self.text, at) {
+            }
+            Step::Edge(look) => {
+                for start in each(starts) {
+                    if holds(*look, self.text, self.place(start)?) {
                         ends |= 1 << start;
                     }
                 }
-                Step::Either(branches) => {
+            }
+            Step::Either(branches) => {
+                for start in each(starts) {
                     for row in branches.at(self.byte(start)) {
-                        ends |= self.row(row, start)?;
+                        ends |= self.row(row, 1 << start)?;
                     }
                 }
-                Step::Copies(steps, least, most) => {
-                    ends |= self.copies(steps, (*least, *most), start)?;
+            }
+            Step::Copies(steps, least, most) => {
+                let mut after = starts;
+                ends = if *least == 0 { starts } else { 0 };
+                for copy in 1..=*most {
+                    after = self.row(steps, after)?;
+                    if after == 0 {
+                        break;
+                    }
+                    if copy >= *least {
+                        ends |= after;
+                    }
                 }
             }
         }
         Some(ends)
     }
 
-    fn copies(&self, steps: &[Step], (least, most): (u32, u32), start: u32) -> Option<u128> {
-        let mut ends = 1_u128 << start;
-        let mut all = if least == 0 { ends } else { 0 };
-        for copy in 1..=most {
-            for step in steps {
-                ends = self.step(step, ends)?;
-            }
-            if ends == 0 {
-                break;
-            }
-            if copy >= least {
-                all |= ends;
-            }
-        }
-        Some(all)
-    }
-
     fn byte(&self, step: u32) -> Option<u8> {
         let step = step as usize;
-        let at = if self.back {
-            self.from.checked_sub(step + 1)?
-        } else {
-            self.from.checked_add(step)?
-        };
+        let at = if BACK { self.from.checked_sub(step + 1)? } else { self.from + step };
         self.text.get(at).copied()
     }
 
     fn place(&self, step: u32) -> Option<usize> {
         let step = step as usize;
-        if self.back { self.from.checked_sub(step) } else { self.from.checked_add(step) }
+        if BACK { self.from.checked_sub(step) } else { self.from.checked_add(step) }
     }
+}
+
+/// The bit of a distance; nothing where it is farther than can be told.
+fn bit(distance: u32) -> Option<u64> {
+    (distance <= REACH).then(|| 1 << distance)
+}
+
+/// The distances that bits stand for.
+fn each(mut bits: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let first = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        Some(first)
+    })
 }
 
 /// Whether an assertion holds at a place. Those that are not looked into are taken to hold.

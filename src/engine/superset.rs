@@ -8,7 +8,7 @@
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::gate::Gate;
-use super::literal::{Grown, Literals, Style};
+use super::literal::{Grown, Literals, Style, is_inside_word};
 use super::node::Node;
 use super::place::{Part, Place, parts};
 
@@ -139,11 +139,7 @@ fn literals(style: Style, row: &[Part], least: f64) -> Option<(usize, Literals)>
         if best.as_ref().is_some_and(|(_, best)| worth(best) >= RARE_BITS - BITS_A_LITERAL) {
             break;
         }
-        // Inside a word it would look rarer than the word is.
-        let inside = style == Style::Words
-            && row[at].node.edge_is_word(false)
-            && at.checked_sub(1).is_some_and(|before| row[before].node.edge_is_word(true));
-        if !inside
+        if !(style == Style::Words && is_inside_word(row, at))
             && let Some(found) = Grown::at(style, row, at)
             && found.bits >= least
             && best.as_ref().is_none_or(|(_, best)| worth(&found) > worth(best))

@@ -11,6 +11,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::chars::{is_barrier, is_removed};
 use super::confusables::folded_look_alike;
+use super::survey::may_be_disguised;
 use super::{BRIDGED_MAX_CHARS, View};
 use crate::event::RawSpan;
 
@@ -66,6 +67,10 @@ impl Folder {
 
     /// The same of a part of a longer text.
     pub fn fold_part(&mut self, view: &mut View, text: &str, leet: Leet) {
+        if leet == Leet::ByText && self.fold_plain(view, text) {
+            self.leet_at = None;
+            return;
+        }
         view.clear();
         self.read(text);
         self.read_leet(leet);
@@ -98,6 +103,40 @@ impl Folder {
                 view.push_unit(bytes, cell.raw);
             }
         }
+    }
+
+    /// The same of a text in which no character is removed, all of whose letters are folded to
+    /// ASCII, and that holds neither digits behind letters nor rows of single letters: most texts
+    /// with an accent or a dash. Says whether it is one; of any other, nothing holds of `view`.
+    fn fold_plain(&mut self, view: &mut View, text: &str) -> bool {
+        view.clear();
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let ascii = |byte: &&u8| matches!(byte, b' '..=b'~' | b'\t'..=b'\r');
+            self.row.clear();
+            let run = rest.as_bytes().iter().take_while(ascii);
+            self.row.extend(run.map(u8::to_ascii_lowercase));
+            if !self.row.is_empty() {
+                view.push_linear(&self.row, at);
+                at += self.row.len();
+                continue;
+            }
+            let Some(c) = rest.chars().next() else { break };
+            if is_removed(c) {
+                return false;
+            }
+            let raw = RawSpan { start: at, end: at + c.len_utf8() };
+            let mut is_ascii = true;
+            fold_char(c, |folded| {
+                is_ascii &= folded.is_ascii();
+                view.push_unit(&[folded as u8], raw);
+            });
+            if !is_ascii {
+                return false;
+            }
+            at = raw.end;
+        }
+        !may_be_disguised(view.bytes())
     }
 
     fn read(&mut self, text: &str) {
@@ -431,6 +470,28 @@ mod tests {
             ("\u{1112}\u{1161}\u{11AB}국", "한국"),
         ] {
             assert_eq!(folded(raw), expected, "{raw:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_texts_are_folded_like_others(text in "([a-zA-Z]{2,5}|[ .,a1@\n\té“æﬁ—ａ½Ǆ№\u{301}\u{AD}\0]){0,12}") {
+            let (mut plain, mut whole) = (View::default(), View::default());
+            let mut folder = Folder::default();
+            if !folder.fold_plain(&mut plain, &text) {
+                return Ok(());
+            }
+            // Nothing is a digit for a letter in it, wherever reading begins.
+            folder.fold_part(&mut whole, &text, Leet::From(usize::MAX));
+            proptest::prop_assert_eq!(plain.bytes(), whole.bytes());
+            for start in 0..plain.bytes().len() {
+                let span = ViewSpan { start, end: start + 1 };
+                proptest::prop_assert_eq!(plain.raw_span(span, &text), whole.raw_span(span, &text));
+            }
+            folder.read(&text);
+            folder.read_leet(Leet::ByText);
+            proptest::prop_assert_eq!(folder.leet_at, None);
+            proptest::prop_assert!(folder.cells.iter().zip(plain.bytes()).all(|(cell, byte)| cell.c == char::from(*byte)));
         }
     }
 

@@ -115,7 +115,7 @@ fn begins_leet(bytes: &[u8]) -> bool {
 /// A test of few instructions a byte: does a sign that may stand for a letter follow one, or do
 /// four letters stand each by itself? Both loops look at neighbours only and never stop early,
 /// so that many bytes go at a time.
-fn may_be_disguised(bytes: &[u8]) -> bool {
+pub(super) fn may_be_disguised(bytes: &[u8]) -> bool {
     let letter = |byte: u8| (byte | 0x20).wrapping_sub(b'a') < 26;
     let sign = |byte: u8| byte.wrapping_sub(b'0') < 10 || matches!(byte, b'@' | b'$' | b'|');
     let behind = |by: usize| bytes.get(by..).unwrap_or_default();
@@ -137,9 +137,10 @@ fn may_be_disguised(bytes: &[u8]) -> bool {
 }
 
 fn has_control(bytes: &[u8]) -> bool {
-    // A count without early exit vectorises; white space is taken back out.
-    let below = bytes.iter().filter(|&&b| b < 0x20 || b == 0x7F).count();
-    below > 0 && below > bytes.iter().filter(|&&b| (0x09..=0x0D).contains(&b)).count()
+    // Without early exit, so that many bytes go at a time.
+    let control = |byte: u8| byte < 0x20 || byte == 0x7F;
+    let space = |byte: u8| byte.wrapping_sub(0x09) < 5;
+    bytes.iter().fold(false, |found, &byte| found | (control(byte) & !space(byte)))
 }
 
 #[cfg(test)]

@@ -289,4 +289,3 @@ pub(super) fn learn(
 fn is_fresh(limits: &Limits, now: Millis, deadline: Option<Millis>) -> bool {
     deadline.is_some_and(|end| end >= now.plus(limits.taint_keep_ms - limits.taint_keep_ms / 8))
 }
-

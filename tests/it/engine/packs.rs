@@ -107,3 +107,37 @@ fn all_rules_at_once_are_each_rule_alone() {
         }
     }
 }
+
+/// A pack that takes over what another has: rules gone, new, changed and elsewhere in the order.
+#[test]
+fn a_pack_compiled_after_another_is_the_pack_compiled_anew() {
+    let (_, specs) = shipped();
+    let mut other: Vec<Spec> = specs.iter().step_by(3).cloned().collect();
+    other.rotate_left(7);
+    other[0].regex.push_str("(?:x)?");
+    let regex = "[0-9]{6}-[0-9]{2}x?".to_owned();
+    other.push(Spec { regex, max_len: 10, group: 0, words: false });
+    let engines: Vec<Engine> =
+        kinds().iter().map(|kind| Engine::compile(&specs, *kind).unwrap()).collect();
+    let mut samples = Samples::new(11);
+    for (kind, earlier) in kinds().iter().flat_map(|kind| engines.iter().map(move |of| (kind, of)))
+    {
+        let between = Engine::compile_after(other.clone(), *kind, Some(earlier)).unwrap();
+        let again = Engine::compile_after(specs.clone(), *kind, Some(&between)).unwrap();
+        for (after, specs) in [(&between, &other), (&again, &specs)] {
+            let anew = Engine::compile(specs, *kind).unwrap();
+            assert_eq!(after.plans(), anew.plans());
+            assert_eq!((after.name(), after.shortest()), (anew.name(), anew.shortest()));
+            let mut scanners = (after.scanner(), anew.scanner());
+            for _ in 0..40 {
+                let (one, other) = (samples.below(specs.len()), samples.below(specs.len()));
+                let text = texts(&mut samples, &specs[one].regex, &specs[other].regex);
+                assert_eq!(scanners.0.candidates(&text), scanners.1.candidates(&text));
+                let (mut found, mut wanted) = (Vec::new(), Vec::new());
+                scanners.0.matches(&text, &mut found).unwrap();
+                scanners.1.matches(&text, &mut wanted).unwrap();
+                assert_eq!(found, wanted);
+            }
+        }
+    }
+}

@@ -3,15 +3,16 @@
 //!
 //! `cargo bench --bench classify -- MODEL [OTHER]` takes a model's folder (the shipped one
 //! where none is named); with a second one, such as the same model before quantisation, it
-//! says how far their scores are apart. Needs the ONNX Runtime library (`make onnxruntime`).
+//! says what each makes of texts that were not trained on, and how far their scores are apart. Needs the ONNX Runtime library (`make onnxruntime`).
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod beside;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use sha2::{Digest, Sha256};
 use weir::classify::{Classifier, Document, Settings, Urgency};
 
 /// Words that a text is made of: no model's shortcuts, and tokens of usual length.
@@ -155,20 +156,66 @@ fn shed(classifier: &Classifier) {
     println!("a text that is shed takes {:.1} µs, making it included", each.as_secs_f64() * 1e6);
 }
 
-/// How far the scores of two models are apart on the same texts.
+/// What two models make of the same texts: those of our own corpus that the shipped model is
+/// calibrated on and not trained.
 fn quality(one: &Settings, other: &Settings) {
-    let (first, second) = (open(one), open(other));
-    let mut apart: Vec<f64> = (0..300)
-        .map(|n| {
-            let text = text(6 + n % 90, n);
-            (score(&first, &text) - score(&second, &text)).abs()
+    let texts = held_out(Path::new("models/train/data"));
+    println!("\nquality: {} texts of families that were not trained on", texts.len());
+    println!("model, area under the curve, attacks above 99% of the harmless texts");
+    let scored: Vec<Vec<f64>> = [one, other]
+        .into_iter()
+        .map(|settings| {
+            let classifier = open(settings);
+            let scores: Vec<f64> = texts.iter().map(|(text, _)| score(&classifier, text)).collect();
+            let of = |label: bool| {
+                let of_label = scores.iter().zip(&texts).filter(move |(_, (_, is))| *is == label);
+                let mut of_label: Vec<f64> = of_label.map(|(score, _)| *score).collect();
+                of_label.sort_by(f64::total_cmp);
+                of_label
+            };
+            let (attacks, harmless) = (of(true), of(false));
+            let below = |score: f64| harmless.partition_point(|other| *other < score) as f64;
+            let up_to = |score: f64| harmless.partition_point(|other| *other <= score) as f64;
+            let area: f64 = attacks.iter().map(|&score| (below(score) + up_to(score)) / 2.0).sum();
+            let area = area / (attacks.len() * harmless.len()) as f64;
+            let limit = harmless[harmless.len() * 99 / 100];
+            let found = attacks.iter().filter(|score| **score > limit).count();
+            let share = 100.0 * found as f64 / attacks.len() as f64;
+            println!("{} {area:.4} {share:.1}%", classifier.about().path.display());
+            scores
         })
         .collect();
+    let pairs = scored[0].iter().zip(&scored[1]);
+    let mut apart: Vec<f64> = pairs.map(|(one, other)| (one - other).abs()).collect();
     apart.sort_by(f64::total_cmp);
     let mean = apart.iter().sum::<f64>() / apart.len() as f64;
-    println!(
-        "\nquality: scores of 300 texts are {mean:.4} apart on average, {:.4} at p99, {:.4} at most",
-        apart[apart.len() * 99 / 100],
-        apart[apart.len() - 1]
-    );
+    println!("scores are {mean:.4} apart on average, {:.4} at p99", apart[apart.len() * 99 / 100]);
+}
+
+/// Every second text of those families, with whether it is an attack; which they are is as
+/// `models/train/data.py` has it.
+fn held_out(folder: &Path) -> Vec<(String, bool)> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the corpus is in the repository")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .collect();
+    files.sort();
+    let is_held = |path: &PathBuf| {
+        let name = path.file_stem().unwrap_or_default();
+        let hash = Sha256::digest(name.as_encoded_bytes());
+        hash.iter().fold(0_u32, |rest, byte| (rest * 256 + u32::from(*byte)) % 50) < 5
+    };
+    files.retain(is_held);
+    let lines = files.iter().flat_map(|path| {
+        let text = std::fs::read_to_string(path).expect("a family can be read");
+        text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    });
+    lines
+        .step_by(2)
+        .map(|line| {
+            let row: serde_json::Value = serde_json::from_str(&line).expect("a family is JSON lines");
+            (row["text"].as_str().unwrap_or_default().to_owned(), row["label"] == 1)
+        })
+        .collect()
 }

@@ -214,7 +214,8 @@ fn held_out(folder: &Path) -> Vec<(String, bool)> {
     lines
         .step_by(2)
         .map(|line| {
-            let row: serde_json::Value = serde_json::from_str(&line).expect("a family is JSON lines");
+            let row: serde_json::Value =
+                serde_json::from_str(&line).expect("a family is JSON lines");
             (row["text"].as_str().unwrap_or_default().to_owned(), row["label"] == 1)
         })
         .collect()

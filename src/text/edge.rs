@@ -6,7 +6,7 @@
 use unicode_normalization::char::is_combining_mark;
 
 use super::chars::is_removed;
-use super::folded::{BESIDE_MAX, is_gap, is_leet, is_letter, is_word};
+use super::folded::{BESIDE_MAX, JOINED_MIN, is_gap, is_leet, is_letter, is_word};
 
 /// So far back rows of single letters are followed.
 const ROW_MAX_CHARS: usize = 512;
@@ -97,7 +97,8 @@ fn row(tail: &str) -> usize {
     for beside in free..=free + BESIDE_MAX {
         if single(beside) {
             let (first, letters) = row_at(beside);
-            if letters > 1 {
+            // A longer one is a word whatever follows, and joins those before it.
+            if (2..JOINED_MIN).contains(&letters) {
                 open = Some(first);
             }
             break;

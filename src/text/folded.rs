@@ -16,7 +16,7 @@ use super::{BRIDGED_MAX_CHARS, View};
 use crate::event::RawSpan;
 
 /// As many single letters in a row are read as one word.
-const JOINED_MIN: usize = 4;
+pub(super) const JOINED_MIN: usize = 4;
 
 /// How far a shorter row may stand from such a one, in characters.
 pub(super) const BESIDE_MAX: usize = 9;

@@ -203,7 +203,7 @@ fn prove(name: &str, case: impl Fn(u64, &mut TestRunner) -> Case + Sync) {
     let (next, done, bytes) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let failures = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..setting("STREAM_THREADS", threads).max(1) {
+        let work = |_| {
             scope.spawn(|| {
                 let mut proofs = Proofs::new();
                 loop {
@@ -226,10 +226,11 @@ fn prove(name: &str, case: impl Fn(u64, &mut TestRunner) -> Case + Sync) {
                     }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
-            });
-        }
+            })
+        };
+        let workers: Vec<_> = (0..setting("STREAM_THREADS", threads).max(1)).map(work).collect();
         let mut told = Duration::ZERO;
-        while done.load(Ordering::Relaxed) < next.load(Ordering::Relaxed).clamp(1, cases) {
+        while workers.iter().any(|worker| !worker.is_finished()) {
             std::thread::sleep(Duration::from_millis(200));
             let passed = begin.elapsed();
             if passed.saturating_sub(told) > Duration::from_secs(20) {

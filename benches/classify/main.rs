@@ -176,7 +176,8 @@ fn quality(one: &Settings, other: &Settings) {
             let (attacks, harmless) = (of(true), of(false));
             let below = |score: f64| harmless.partition_point(|other| *other < score) as f64;
             let up_to = |score: f64| harmless.partition_point(|other| *other <= score) as f64;
-            let area: f64 = attacks.iter().map(|&score| (below(score) + up_to(score)) / 2.0).sum();
+            let area: f64 =
+                attacks.iter().map(|&score| f64::midpoint(below(score), up_to(score))).sum();
             let area = area / (attacks.len() * harmless.len()) as f64;
             let limit = harmless[harmless.len() * 99 / 100];
             let found = attacks.iter().filter(|score| **score > limit).count();

@@ -16,7 +16,6 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
 use super::exact::Exact;
-use super::first::Served;
 use super::gate::Gate;
 use super::{Match, Overflow, Spec};
 
@@ -87,22 +86,14 @@ impl Expression {
 pub(super) struct Confirm<'a> {
     expressions: &'a [Arc<Expression>],
     /// Those that are searched for without a candidate, in every text with a property.
-    everywhere: Vec<(Gate, u32)>,
+    everywhere: &'a [(Gate, u32)],
     /// Made at the first candidate: most expressions never meet one.
     caches: Vec<Option<Cache>>,
     slots: Vec<Option<NonMaxUsize>>,
 }
 
 impl<'a> Confirm<'a> {
-    pub(super) fn new(expressions: &'a [Arc<Expression>], served: &[Served]) -> Self {
-        let mut everywhere: Vec<_> = (0..)
-            .zip(served)
-            .filter_map(|(spec, served)| match served {
-                Served::First(_) => None,
-                Served::Everywhere(gate) => Some((*gate, spec)),
-            })
-            .collect();
-        everywhere.sort_unstable();
+    pub(super) fn new(expressions: &'a [Arc<Expression>], everywhere: &'a [(Gate, u32)]) -> Self {
         let caches = expressions.iter().map(|_| None).collect();
         Self { expressions, everywhere, caches, slots: Vec::new() }
     }

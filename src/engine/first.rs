@@ -51,10 +51,10 @@ pub(super) enum Served {
     Everywhere(Gate),
 }
 
-impl From<&Served> for Plan {
-    fn from(served: &Served) -> Self {
+impl From<Served> for Plan {
+    fn from(served: Served) -> Self {
         match served {
-            Served::First(texts) => Self::Gated(texts.clone()),
+            Served::First(texts) => Self::Gated(texts),
             Served::Everywhere(_) => Self::Everywhere,
         }
     }

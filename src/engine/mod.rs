@@ -26,6 +26,7 @@ pub use confirm::{Candidate, Work};
 use confirm::{Confirm, Expression};
 pub(crate) use exact::Exact;
 use first::{FirstPass, FirstScan, Served, Ways};
+use gate::Gate;
 pub(crate) use parse::Parser;
 use parse::parse;
 pub use walk::{Walk, Walked, Walker};
@@ -101,7 +102,8 @@ pub enum Plan {
 pub struct Engine {
     specs: Vec<Spec>,
     expressions: Vec<Arc<Expression>>,
-    served: Vec<Served>,
+    /// Those that are searched for without a candidate, in every text with a property; sorted.
+    everywhere: Vec<(Gate, u32)>,
     plans: Vec<Plan>,
     first: FirstPass,
     shortest: usize,
@@ -154,9 +156,17 @@ impl Engine {
         }
         let (first, served) =
             FirstPass::compile(ways, kind, earlier.map(|earlier| &earlier.first))?;
-        let plans = served.iter().map(Plan::from).collect();
+        let mut everywhere: Vec<_> = (0..)
+            .zip(&served)
+            .filter_map(|(spec, served)| match served {
+                Served::First(_) => None,
+                Served::Everywhere(gate) => Some((*gate, spec)),
+            })
+            .collect();
+        everywhere.sort_unstable();
+        let plans = served.into_iter().map(Plan::from).collect();
         let shortest = expressions.iter().map(|each| each.shortest).min().unwrap_or(usize::MAX);
-        Ok(Self { specs, expressions, served, plans, first, shortest })
+        Ok(Self { specs, expressions, everywhere, plans, first, shortest })
     }
 
     /// What it was compiled from.
@@ -183,7 +193,7 @@ impl Engine {
     pub fn scanner(&self) -> Scanner<'_> {
         Scanner {
             first: self.first.scanner(),
-            confirm: Confirm::new(&self.expressions, &self.served),
+            confirm: Confirm::new(&self.expressions, &self.everywhere),
             candidates: Vec::new(),
             limit: 100_000,
         }

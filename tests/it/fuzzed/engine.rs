@@ -24,12 +24,9 @@ pub(crate) fn check(data: &[u8]) -> bool {
             let (start, end) = (found.start(), found.end());
             Match { spec: number, start, end, group_start: start, group_end: end }
         });
-        let before = expected.len();
         expected.extend(found);
-        // A phrase is never empty: where one ends another may begin, and `find_iter` has it that
-        // an empty match may not.
-        let empty = expected.iter().skip(before).any(|one| one.start == one.end);
-        let words = line.len() % 2 == 1 && !empty;
+        // Without a group a phrase is searched for as any other expression.
+        let words = line.len() % 2 == 1;
         specs.push(Spec { regex: line.to_owned(), max_len: 64, group: 0, words });
     }
     for kind in [Kind::Rust, Kind::Vectorscan] {

@@ -69,9 +69,7 @@ impl Expression {
         Ok(Self {
             exact,
             group,
-            // Where a match may be empty, one could begin where the last ended, and `find_iter`
-            // has it that none may.
-            shares_edges: spec.words && properties.minimum_len() > Some(0),
+            shares_edges: spec.words,
             // Nothing matches an expression without a least length.
             shortest: properties.minimum_len().unwrap_or(usize::MAX),
             longest: properties.maximum_len(),

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use regex_syntax::hir::Look;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::node::{ByteSet, CHANCES, Node, any_of};
 use super::place::Part;
@@ -60,6 +60,13 @@ impl Grown {
     pub(super) fn at(style: Style, row: &[Part], at: usize) -> Option<Self> {
         let mut growth = Growth { style, growing: vec![Vec::new()], done: Vec::new() };
         for (at, part) in row.iter().enumerate().skip(at) {
+            // What may be left out and is not known to its end ends every literal. A gap that
+            // follows in any case still tells a word from the beginnings of others.
+            if style == Style::Words && !part.whole && part.min == 0 && begins_with_gap(&row[at..])
+            {
+                growth.growing.iter_mut().for_each(|text| style.push(text, b' '));
+                break;
+            }
             growth.node(&part.node);
             if !part.whole || growth.growing.is_empty() {
                 break;
@@ -92,7 +99,8 @@ impl Grown {
 impl Literals {
     /// What grew from the part `at`, as it is looked for.
     pub(super) fn new(style: Style, row: &[Part], at: usize, grown: Grown) -> Self {
-        let free = stands_free(row, at);
+        let is_edge = |part: &&Part| matches!(part.node, Node::Edge(_));
+        let free = stands_free(row, at + row[at..].iter().take_while(is_edge).count());
         let behind_gap = at.checked_sub(1).is_some_and(|before| row[before].node.is_gap());
         let begins = |text: &[u8]| {
             let Some(&first) = text.first() else { return false };
@@ -128,6 +136,18 @@ fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'|'
 }
 
+/// Whether every match of these parts begins with what stands between two words.
+fn begins_with_gap(row: &[Part]) -> bool {
+    let mut first = Ends::default();
+    for part in row {
+        first = first.then(part.first);
+        if !first.may_be_none {
+            return first.bytes.bytes().all(|byte| SKELETON[usize::from(byte)] == b' ');
+        }
+    }
+    false
+}
+
 /// Whether in no match a letter or digit stands right before the part at `at`.
 fn stands_free(row: &[Part], at: usize) -> bool {
     let mut last = Ends::default();
@@ -141,19 +161,23 @@ fn stands_free(row: &[Part], at: usize) -> bool {
 }
 
 /// Whether the part at `at` goes on in the middle of a word in every match: it would look rarer
-/// than the word is.
-pub(super) fn is_inside_word(row: &[Part], at: usize) -> bool {
+/// than the word is. Of a shape, a word begins with one letter and is not just any.
+pub(super) fn is_inside_word(style: Style, row: &[Part], at: usize) -> bool {
     let of_word = |ends: Ends| {
         !ends.may_be_none && ends.bytes.len() > 0 && ends.bytes.bytes().all(is_of_word)
     };
+    let of_one_word = |node: &Node| {
+        style == Style::Words || matches!(node, Node::Set(set) if style.variants(set).len() == 1)
+    };
     let before = at.checked_sub(1).and_then(|before| row.get(before));
-    before.is_some_and(|before| before.whole && of_word(Ends::of(&before.node, true)))
-        && of_word(Ends::of(&row[at].node, false))
+    before.is_some_and(|before| {
+        before.whole && of_one_word(&before.node) && of_word(Ends::of(&before.node, true))
+    }) && of_word(Ends::of(&row[at].node, false))
 }
 
 /// What matches of a node begin or end with.
 #[derive(Clone, Copy, Debug)]
-struct Ends {
+pub(super) struct Ends {
     bytes: ByteSet,
     /// Whether one may be empty.
     may_be_none: bool,
@@ -166,7 +190,34 @@ impl Default for Ends {
 }
 
 impl Ends {
-    fn of(node: &Node, backward: bool) -> Self {
+    /// What matches of an expression begin with.
+    pub(super) fn first_of(hir: &Hir) -> Self {
+        let of_set = |bytes| Self { bytes, may_be_none: false };
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => Self::default(),
+            HirKind::Literal(literal) => {
+                literal.0.first().map_or_else(Self::default, |&byte| of_set(ByteSet::of(byte)))
+            }
+            HirKind::Class(Class::Bytes(class)) => of_set(ByteSet::from(class)),
+            HirKind::Class(Class::Unicode(class)) => {
+                of_set(class.to_byte_class().map_or_else(ByteSet::all, |it| ByteSet::from(&it)))
+            }
+            HirKind::Capture(group) => Self::first_of(&group.sub),
+            HirKind::Repetition(repeat) => {
+                let ends = Self::first_of(&repeat.sub);
+                Self { may_be_none: ends.may_be_none || repeat.min == 0, ..ends }
+            }
+            HirKind::Concat(children) => children.iter().fold(Self::default(), |ends, child| {
+                if ends.may_be_none { ends.then(Self::first_of(child)) } else { ends }
+            }),
+            HirKind::Alternation(branches) => {
+                branches.iter().map(Self::first_of).fold(of_set(ByteSet::default()), Self::or)
+            }
+        }
+    }
+
+    /// What a node's matches begin with, or end with.
+    pub(super) fn of(node: &Node, backward: bool) -> Self {
         match node {
             Node::Set(set) => Self { bytes: *set, may_be_none: false },
             // Before a letter or digit these hold where neither stands before.
@@ -190,17 +241,20 @@ impl Ends {
             }
             Node::Either(branches) => {
                 let never = Self { bytes: ByteSet::default(), may_be_none: false };
-                branches.iter().map(|node| Self::of(node, backward)).fold(never, |all, branch| {
-                    Self {
-                        bytes: all.bytes.or(branch.bytes),
-                        may_be_none: all.may_be_none || branch.may_be_none,
-                    }
-                })
+                branches.iter().map(|node| Self::of(node, backward)).fold(never, Self::or)
             }
             Node::Copies(node, least, _) => {
                 let ends = Self::of(node, backward);
                 Self { may_be_none: ends.may_be_none || *least == 0, ..ends }
             }
+        }
+    }
+
+    /// The same of either.
+    fn or(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.or(other.bytes),
+            may_be_none: self.may_be_none || other.may_be_none,
         }
     }
 
@@ -972,8 +1026,22 @@ mod tests {
     #[test]
     fn shapes_at_starts_are_looked_for_in_skeletons() {
         let all = literals(Style::Bytes, r"\b(?:AB_l|AB-1-|ab i)");
-        let texts = all.iter().flat_map(|of| &of.all).filter(|one| one.at_start);
-        assert_eq!(texts.map(|one| &one.text).collect::<Vec<_>>(), [b"ab i"]);
+        // Beginning with the edge and behind it.
+        assert_eq!(all.len(), 2);
+        for of in all {
+            let texts = of.all.iter().filter(|one| one.at_start);
+            assert_eq!(texts.map(|one| &one.text).collect::<Vec<_>>(), [b"ab i"]);
+        }
+    }
+
+    #[test]
+    fn a_word_before_what_may_be_left_out_is_looked_for_whole() {
+        let first = |regex: &str| literals(Style::Words, regex).swap_remove(0).all[0].text.clone();
+        let long = "[a-z]{1,99}";
+        assert_eq!(first(&format!(r"\byour(?:[ .]{{1,99}}{long})?[ .]{{1,8}}rule")), b"your ");
+        assert_eq!(first(&format!(r"\byour(?:[ .]{{1,99}}{long})?s")), b"your");
+        assert_eq!(first(&format!(r"\byour(?:[ .]{{0,99}}{long})?[ .]{{1,8}}rule")), b"your");
+        assert_eq!(first(&format!(r"\byour(?:(?:x|{long})?[ .])?[ .]{{1,8}}rule")), b"your");
     }
 
     #[test]

@@ -43,8 +43,7 @@ pub struct Spec {
     pub group: usize,
     /// Whether the expression is made of words in any case, as a phrase is. It is then looked for
     /// by its rarest words, and a match may begin where the one before it has its group's end: an
-    /// underscore that ends one finding may begin the next. An expression that matches the empty
-    /// text is searched for as any other.
+    /// underscore that ends one finding may begin the next. An empty match may stand there too.
     pub words: bool,
 }
 

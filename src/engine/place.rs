@@ -7,6 +7,7 @@
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::confirm::Candidate;
+use super::literal::Ends;
 use super::node::{ByteSet, Node};
 
 /// Ways to walk are followed so many bytes far.
@@ -18,8 +19,10 @@ pub(super) struct Part {
     pub(super) node: Node,
     /// Whether the node is all of it, and not only how it begins.
     pub(super) whole: bool,
+    /// What a match of it begins with.
+    pub(super) first: Ends,
     /// Length in bytes of what the part matches; without end where there is no bound.
-    min: usize,
+    pub(super) min: usize,
     max: Option<usize>,
 }
 
@@ -27,9 +30,11 @@ impl Part {
     pub(super) fn of(hir: &Hir) -> Self {
         let (node, whole) = Node::cut(hir);
         let properties = hir.properties();
+        let first = if whole { Ends::of(&node, false) } else { Ends::first_of(hir) };
         Self {
             node,
             whole,
+            first,
             // Nothing matches an expression without a least length.
             min: properties.minimum_len().unwrap_or(usize::MAX),
             max: properties.maximum_len(),

@@ -84,7 +84,7 @@ impl Ways {
         if self.by_literals(row, &cut, LEAST_BITS, 0) {
             return true;
         }
-        let gate = Gate::of(&cut);
+        let gate = Gate::of_piece(&cut);
         // Pieces are looked for at every byte of the texts that pass their gate.
         if gate == Gate::Open && self.by_literals(row, &cut, LEAST_WEAK_BITS, 0) {
             return true;
@@ -139,7 +139,7 @@ fn literals(style: Style, row: &[Part], least: f64) -> Option<(usize, Literals)>
         if best.as_ref().is_some_and(|(_, best)| worth(best) >= RARE_BITS - BITS_A_LITERAL) {
             break;
         }
-        if !(style == Style::Words && is_inside_word(row, at))
+        if !is_inside_word(style, row, at)
             && let Some(found) = Grown::at(style, row, at)
             && found.bits >= least
             && best.as_ref().is_none_or(|(_, best)| worth(&found) > worth(best))

@@ -20,10 +20,19 @@ const FILTER_BITS: usize = 32;
 pub(super) struct Trie {
     /// One bit for each hash of a chunk at the root; a power of two.
     filter: Vec<u64>,
-    /// For each node the lengths of its chunks, one bit each.
-    lengths: Vec<u8>,
+    nodes: Vec<Node>,
     /// Open addressing; a power of two, at most half full.
     slots: Vec<Slot>,
+}
+
+/// What the chunks of a node have in common.
+#[derive(Clone, Copy, Default)]
+struct Node {
+    /// Their first bytes, and the second ones of those that have one: a bit for each low half dozen.
+    firsts: u64,
+    seconds: u64,
+    /// Their lengths, one bit each.
+    lengths: u8,
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +54,7 @@ impl Trie {
         let chunks: usize = literals.iter().map(|literal| literal.len() / CHUNK + 2).sum();
         let mut trie = Self {
             filter: Vec::new(),
-            lengths: vec![0],
+            nodes: vec![Node::default()],
             slots: vec![EMPTY; (chunks * 2).next_power_of_two().max(2)],
         };
         for (id, literal) in (0..).zip(literals) {
@@ -66,8 +75,8 @@ impl Trie {
         let mut slot = self.grow(0, first);
         for chunk in rest.chunks(CHUNK) {
             if self.slots[slot].child == NONE {
-                self.slots[slot].child = self.lengths.len() as u32;
-                self.lengths.push(0);
+                self.slots[slot].child = self.nodes.len() as u32;
+                self.nodes.push(Node::default());
             }
             slot = self.grow(self.slots[slot].child, chunk);
         }
@@ -77,7 +86,7 @@ impl Trie {
     /// The slot of a node's chunk, made where there is none.
     fn grow(&mut self, node: u32, bytes: &[u8]) -> usize {
         let (chunk, len) = (load(bytes, 0), bytes.len() as u32);
-        self.lengths[node as usize] |= 1 << (len - 1);
+        self.nodes[node as usize].add(chunk, len);
         let at = self.slot_of(node, len, chunk);
         self.slots[at] = Slot { chunk, node, len, ..self.slots[at] };
         at
@@ -125,7 +134,8 @@ impl Trie {
                 found(slot.literal as usize, end)?;
             }
             if slot.child != NONE {
-                self.below(slot.child, self.lengths[slot.child as usize], text, end, found)?;
+                let lengths = self.nodes[slot.child as usize].lengths_at(load(text, end));
+                self.below(slot.child, lengths, text, end, found)?;
             }
         }
         Ok(())
@@ -143,6 +153,24 @@ impl Trie {
     fn bit(&self, chunk: u64) -> (usize, u64) {
         let hash = chunk.wrapping_mul(FACTOR);
         ((hash >> 32) as usize & (self.filter.len() - 1), 1 << (hash >> 58))
+    }
+}
+
+impl Node {
+    fn add(&mut self, chunk: u64, len: u32) {
+        self.lengths |= 1 << (len - 1);
+        self.firsts |= 1 << (chunk & 63);
+        if len > 1 {
+            self.seconds |= 1 << (chunk >> 8 & 63);
+        }
+    }
+
+    /// The lengths of the chunks that these bytes may begin with, one bit each.
+    fn lengths_at(&self, bytes: u64) -> u8 {
+        let first = (self.firsts >> (bytes & 63)) as u8 & 1;
+        let second = (self.seconds >> (bytes >> 8 & 63)) as u8 & 1;
+        // All ones where the byte may stand there.
+        self.lengths & first.wrapping_neg() & (second.wrapping_neg() | 1)
     }
 }
 

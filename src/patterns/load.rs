@@ -288,7 +288,6 @@ impl Reader<'_> {
         let mut out = Vec::new();
         for text in phrases {
             let compiled = phrase::compile(text)
-                .map(|compiled| vec![compiled])
                 .map_err(|(what, help)| (format!("phrase `{text}`: {what}"), help));
             out.extend(self.compiled(at, compiled));
         }

@@ -69,12 +69,26 @@ enum Item {
     Gap(usize),
 }
 
-/// Compiles a phrase.
+/// Compiles a phrase: one expression for each kind of edge that its first word may have, so that
+/// alternatives in several scripts are each held to the edge of their words.
 ///
 /// # Errors
 /// What is wrong with the phrase, and what to do.
-pub fn compile(phrase: &str) -> Result<Compiled, (String, String)> {
-    Ok(with_edges(&body(phrase)?))
+pub fn compile(phrase: &str) -> Result<Vec<Compiled>, (String, String)> {
+    let each = by_first_edge(phrase.trim_start()).unwrap_or_else(|| vec![phrase.to_owned()]);
+    each.iter().map(|phrase| Ok(with_edges(&body(phrase)?))).collect()
+}
+
+/// A phrase that begins with alternatives, once for each kind of edge among them. Nothing for any
+/// other, and where an alternative cannot be compiled: that is better told of the whole phrase.
+fn by_first_edge(phrase: &str) -> Option<Vec<String>> {
+    let (alternatives, after) = phrase.strip_prefix('{')?.split_once('}')?;
+    let mut groups: BTreeMap<Edge, Vec<&str>> = BTreeMap::new();
+    for alternative in alternatives.split('|') {
+        groups.entry(words(alternative).ok()?.first).or_default().push(alternative);
+    }
+    let joined = |group: Vec<&str>| format!("{{{}}}{after}", group.join("|"));
+    Some(groups.into_values().map(joined).collect())
 }
 
 /// Compiles the terms of a list, several to an expression.
@@ -467,16 +481,16 @@ mod tests {
 
     /// The phrase's hits in the folded text; the character beside them is `detect`'s check.
     fn hits(phrase: &str, text: &str) -> Vec<String> {
-        let regex = regex::bytes::RegexBuilder::new(&compile(phrase).unwrap().regex)
-            .unicode(false)
-            .build()
-            .unwrap();
         let mut view = View::default();
         Folder::default().fold_into(&mut view, text);
-        regex
-            .captures_iter(view.bytes())
-            .map(|hit| String::from_utf8(hit.get(1).unwrap().as_bytes().to_vec()).unwrap())
-            .collect()
+        let each = |compiled: Compiled| {
+            let regex =
+                regex::bytes::RegexBuilder::new(&compiled.regex).unicode(false).build().unwrap();
+            let hits = regex.captures_iter(view.bytes());
+            hits.map(|hit| String::from_utf8(hit.get(1).unwrap().as_bytes().to_vec()).unwrap())
+                .collect::<Vec<_>>()
+        };
+        compile(phrase).unwrap().into_iter().flat_map(each).collect()
     }
 
     #[test]
@@ -511,6 +525,8 @@ mod tests {
             ("무시*", "모두 무시하십시오", "무시하십시오"),
             ("игнорируй все", "Игнорируй все!", "игhopиpyи bce"),
             ("ignoriere alle", "ıgnoriere  ÀLLE", "ignoriere  alle"),
+            ("{oma|бабуля} tot", "Roma tot, Oma tot", "oma tot"),
+            ("{oma|бабуля} tot", "Бабуля tot", "бaбyля tot"),
             ("new task", "new █ task", ""),
             ("new ..3 task", "new █ task", ""),
         ] {
@@ -555,9 +571,10 @@ mod tests {
             "忽略 指令*",
             "{ab|ё*|c d} [o|é f] ..1 ÿ g5",
         ] {
-            let compiled = compile(phrase).unwrap();
-            assert!(compiled.max_len < 1024, "{phrase}: {}", compiled.max_len);
-            hold(&compiled);
+            for compiled in compile(phrase).unwrap() {
+                assert!(compiled.max_len < 1024, "{phrase}: {}", compiled.max_len);
+                hold(&compiled);
+            }
         }
         let set = crate::patterns::load(&crate::patterns::builtin()).unwrap();
         let phrases = set.rules.iter().filter(|rule| rule.class == crate::patterns::Class::Phrase);

@@ -20,13 +20,24 @@ pub(crate) fn check(data: &[u8]) -> bool {
         let mut builder = regex::bytes::RegexBuilder::new(line);
         // Counted repeats of counted repeats take seconds to compile in any engine.
         let Ok(regex) = builder.unicode(false).size_limit(1 << 16).build() else { return false };
-        let found = regex.find_iter(text).map(|found| {
-            let (start, end) = (found.start(), found.end());
+        let found = |one: regex::bytes::Match<'_>| {
+            let (start, end) = (one.start(), one.end());
             Match { spec: number, start, end, group_start: start, group_end: end }
-        });
-        expected.extend(found);
-        // Without a group a phrase is searched for as any other expression.
+        };
         let words = line.len() % 2 == 1;
+        if words {
+            // Where one ends another may begin, an empty one too.
+            let mut from = 0;
+            while let Some(one) = regex.find_at(text, from) {
+                expected.push(found(one));
+                from = one.end().max(one.start() + 1);
+                if from > text.len() {
+                    break;
+                }
+            }
+        } else {
+            expected.extend(regex.find_iter(text).map(found));
+        }
         specs.push(Spec { regex: line.to_owned(), max_len: 64, group: 0, words });
     }
     for kind in [Kind::Rust, Kind::Vectorscan] {

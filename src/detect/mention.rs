@@ -35,7 +35,7 @@ const ABOUT: &[&str] = &[
     "{prompt injection*|injection attack*|jailbreaking|jailbreak prompt*|jailbreak attempt*|attack*|adversar*|malicious|exploit*|red team*}",
     "{detect*|filter|filters|classif*|guardrail*|scanner*|blocklist*|denylist*|deny list|block list|allow list|regex|dataset|benchmark*|unit test*|test case*}",
     "{paper|article|researcher*|tutorial|lecture|course|slide|slides|chapter|textbook|blog post|report|quiz|students}",
-    "{mean|means|meaning|define|definition|refers to|known as|called|titled|named|explain why|what does|what is|what makes|why does|why do|how does|how do}",
+    "{mean|means|meaning|define|definition|refers to|known as|called|titled|named|explain why|what does|what is}",
     "{said|says|wrote|writes|typed|reads|asked|shouted|contains|contained|containing|includes|included}",
 ];
 

@@ -233,14 +233,17 @@ fn digits_in(text: &[u8]) -> bool {
 }
 
 fn numbered_in(text: &[u8]) -> bool {
+    let digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    let space = |at: usize| text.get(at) == Some(&b' ');
+    let follows = |at: usize| digit(at) || text.get(at).is_some_and(u8::is_ascii_uppercase);
     blocks(text).any(|(start, block)| {
-        // What follows the digits may stand in the next block, which may have none.
-        let end = text.len().min(start + block.len() + usize::from(NUMBERED));
-        let mut state = State::default();
-        text[start..end].iter().any(|&byte| {
-            state = state.then(Gate::Numbered, Gate::Numbered.sort(byte));
-            state.holds(Gate::Numbered)
-        })
+        let ends = (start..start + block.len()).filter(|&at| digit(at) && !digit(at + 1));
+        // The first space no more than three places behind a number.
+        let mut gaps = ends.filter_map(|at| {
+            let gap = (at + 1..at + 4).find(|&at| digit(at) || space(at));
+            gap.filter(|&at| space(at))
+        });
+        gaps.any(|at| follows(at + 1) || space(at + 1) && follows(at + 2))
     })
 }
 
@@ -395,6 +398,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// What is looked for in texts is what is asked of expressions.
+        #[test]
+        fn a_text_has_a_property_where_its_bytes_lead_to_it(text in "[0-9a-cA-C .,]{0,80}") {
+            for gate in [Gate::Digits, Gate::Numbered] {
+                let mut state = State::default();
+                text.bytes().for_each(|byte| state = state.then(gate, gate.sort(byte)));
+                proptest::prop_assert_eq!(gate.in_text(text.as_bytes()), state.holds(gate));
+            }
+        }
+
         /// What is said of all matches holds for each of them.
         #[test]
         fn a_text_with_a_match_has_the_property(text in "[0-9aA ./-]{0,40}") {

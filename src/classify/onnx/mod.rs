@@ -33,6 +33,9 @@ pub use ticket::Ticket;
 
 /// Longest window where neither the model nor anybody else says how long it is to be.
 const WINDOW_MAX: usize = 512;
+/// How far behind others, in steps of Linux, a thread with a model stands.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 /// So many failures in a row suspend the classifier,
 const FAILURES_MAX: u32 = 3;
 /// for so long.
@@ -281,20 +284,10 @@ impl Drop for Classifier {
 }
 
 /// Lets lanes go before this thread where cores are short: scores are worth less than verdicts.
-/// A thread that is only nicer than others keeps a core to the end of its turn, some 3 ms; one of
-/// Linux's policy `SCHED_IDLE` leaves it at once.
 fn give_way() {
     #[cfg(target_os = "linux")]
-    {
-        use thread_priority::{
-            NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-            set_thread_priority_and_policy, thread_native_id,
-        };
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
-        if let Err(error) = set {
-            tracing::debug!(%error, "the classifier's thread keeps its priority");
-        }
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "the classifier's thread keeps its priority");
     }
 }
 

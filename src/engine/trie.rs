@@ -60,6 +60,7 @@ impl Trie {
         for (id, literal) in (0..).zip(literals) {
             trie.insert(id, literal);
         }
+        trie.shrink();
         let root: Vec<Slot> = trie.slots.iter().copied().filter(|slot| slot.node == 0).collect();
         trie.filter = vec![0; (root.len() * FILTER_BITS / 64).next_power_of_two()];
         for slot in root {
@@ -81,6 +82,17 @@ impl Trie {
             slot = self.grow(self.slots[slot].child, chunk);
         }
         self.slots[slot].literal = id;
+    }
+
+    /// Literals that begin alike share slots: as many as are taken, half full, are enough.
+    fn shrink(&mut self) {
+        let taken: Vec<Slot> =
+            self.slots.iter().copied().filter(|slot| slot.node != NONE).collect();
+        self.slots = vec![EMPTY; (taken.len() * 2).next_power_of_two().max(2)];
+        for slot in taken {
+            let at = self.slot_of(slot.node, slot.len, slot.chunk);
+            self.slots[at] = slot;
+        }
     }
 
     /// The slot of a node's chunk, made where there is none.

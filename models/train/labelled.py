@@ -9,16 +9,19 @@ import json
 import pathlib
 import sys
 
-# Who speaks in a text, by where it stands; the user where it is not said.
-SPEAKER = {"tool_result": "tool_result", "log": "tool_result"} | dict.fromkeys(
-    "email web cv code ticket review calendar document retrieved".split(), "retrieved"
-)
+
+def speaker_of(carrier):
+    """Who speaks in a text that stands there, as `weir eval` names it."""
+    users, results = ("user", "chat", "output"), ("tool_result", "log")
+    return "user" if carrier in users else "tool_result" if carrier in results else "retrieved"
 
 
 def rows(folder):
     """Rows of all families of a folder."""
     for path in sorted(pathlib.Path(folder).glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if not line.strip():
+                continue
             one = json.loads(line)
             yield {
                 "id": f"{path.stem}:{number}",
@@ -26,7 +29,7 @@ def rows(folder):
                 "label": "injection" if one["label"] else "benign",
                 "source": path.stem,
                 "kind": one["carrier"],
-                "carrier": SPEAKER.get(one["carrier"], "user"),
+                "carrier": speaker_of(one["carrier"]),
             }
 
 

@@ -139,7 +139,9 @@ fn literals(style: Style, row: &[Part], least: f64) -> Option<(usize, Literals)>
         if best.as_ref().is_some_and(|(_, best)| worth(best) >= RARE_BITS - BITS_A_LITERAL) {
             break;
         }
-        if !is_inside_word(style, row, at)
+        // Behind an edge grows the same, and is known to begin there.
+        if !matches!(row[at].node, Node::Edge(_))
+            && !is_inside_word(style, row, at)
             && let Some(found) = Grown::at(style, row, at)
             && found.bits >= least
             && best.as_ref().is_none_or(|(_, best)| worth(&found) > worth(best))
